@@ -1,0 +1,79 @@
+"""Everything tcetl raises on purpose: one family, each message naming the thing and the mend.
+
+Messages never hold credentials: the client puts paths, statuses and the platform's own text into them, nothing
+from the request headers.
+"""
+
+
+class TcetlError(Exception):
+    """Base of every error tcetl raises on purpose; ``hint`` says what to do next."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class ConfigError(TcetlError):
+    """A connection setting is missing or makes no sense."""
+
+
+class ApiError(TcetlError):
+    """The platform answered with a failure; ``status`` is the HTTP code, ``message`` has the platform's words."""
+
+    def __init__(self, message: str, *, status: int, method: str = "", path: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.method = method
+        self.path = path
+
+
+class AuthenticationError(ApiError):
+    """401: unknown access id, wrong secret key, expired token or a clock too far off."""
+
+
+class OwnerNotFoundError(ApiError):
+    """The owner does not exist, or this API user cannot see it (403)."""
+
+
+class NotFoundError(ApiError):
+    """404: the requested resource was not found."""
+
+
+class ConnectionFailedError(TcetlError):
+    """No usable answer came after all retries: refused, reset, timed out, or TLS not trusted."""
+
+
+class BulkReportError(TcetlError):
+    """A bulk report is disabled, missing, stale, still being made, or changed while it was read."""
+
+
+class DamagedDocumentError(BulkReportError):
+    """A document ended early or is not what it should be; ``offset`` is the byte where reading stopped."""
+
+    def __init__(self, message: str, *, offset: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.offset = offset
+
+
+class FeedError(TcetlError):
+    """A feed cannot be used: empty, an HTML page, no usable column, unreadable."""
+
+
+class LoadError(TcetlError):
+    """A load cannot be planned or went wrong as a whole: no chunk is owed silently."""
+
+
+class RejectedRecordsError(LoadError):
+    """The platform refused more records than the threshold allows; they are in the dead-letter file."""
+
+
+class ReconciliationError(LoadError):
+    """The counts of a job or a run do not add up; nothing may be called loaded."""
+
+
+class PublishError(TcetlError):
+    """A dataset or export could not be published; nothing half-written was left where readers look."""
