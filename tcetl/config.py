@@ -87,7 +87,9 @@ class Settings:
                 hint="set TC_API_URL, for instance https://app.threatconnect.com/api",
             )
         if parts.username or parts.password or parts.query:
-            raise ConfigError("the API URL must not carry credentials or a query", hint="use TC_ACCESS_ID and TC_SECRET_KEY")
+            raise ConfigError(
+                "the API URL must not carry credentials or a query", hint="use TC_ACCESS_ID and TC_SECRET_KEY"
+            )
         object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
         if not self.token and not (self.access_id and self.secret_key):
             raise ConfigError(
@@ -134,7 +136,9 @@ class Settings:
             values.pop("token", None)
         values |= given
         if "base_url" not in values:
-            raise ConfigError("no API URL is set", hint="set TC_API_URL, pass --api-url, or write api_base_url in tc.conf")
+            raise ConfigError(
+                "no API URL is set", hint="set TC_API_URL, pass --api-url, or write api_base_url in tc.conf"
+            )
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise ConfigError(f"unknown settings: {', '.join(unknown)}")
@@ -151,7 +155,9 @@ def _from_conf(path: Path) -> dict[str, str]:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     except (configparser.Error, KeyError, UnicodeDecodeError):
         # The parser's own message quotes the offending line, which may be the secret key.
-        raise ConfigError(f"{path} is not a tc.conf", hint="it needs a [threatconnect] section of key = value lines") from None
+        raise ConfigError(
+            f"{path} is not a tc.conf", hint="it needs a [threatconnect] section of key = value lines"
+        ) from None
     return {CONF_KEYS[key]: value for key, value in section.items() if key in CONF_KEYS and value}
 
 

@@ -1,1 +1,1 @@
-
+"""The Airflow provider: hook, operators, triggers; thin over the pipeline."""

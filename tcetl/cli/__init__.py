@@ -1,1 +1,1 @@
-
+"""The tcetl command."""

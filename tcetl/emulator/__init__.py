@@ -1,1 +1,1 @@
-
+"""A stateful local ThreatConnect, written from the API contract alone."""

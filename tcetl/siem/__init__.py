@@ -1,1 +1,1 @@
-
+"""SIEM formats: one module per format, one record per line."""

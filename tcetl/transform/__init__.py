@@ -1,1 +1,1 @@
-
+"""From raw feed rows to validated, canonical, deduplicated indicators."""
