@@ -1,0 +1,223 @@
+"""The few whole jobs, each a composition of the rooms and nothing more.
+
+Airflow's operators and the ``tcetl`` command are two thin faces on these functions; a script may call them as well:
+
+* feed → ThreatConnect: :func:`plan_feed` and :func:`load_feed`
+* ThreatConnect → lake: :func:`bulk_to_lake` and :func:`retrieve_to_lake`
+* lake → SIEM: :func:`lake_to_siem`
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from tcetl.client import ThreatConnect
+from tcetl.client.batch import BatchSettings
+from tcetl.feeds import open_feed
+from tcetl.lake import Dataset, open_dataset, publish
+from tcetl.load import LoadReport, Run, plan, submit
+from tcetl.siem import ExportReport, export
+from tcetl.transform import normalise
+
+OnProgress = Callable[[str, int, int | None], None]
+"""Called with (stage, done, total or None) as a job goes on; the unit of done and total is the stage's own."""
+
+AnyPath = str | os.PathLike[str]
+
+
+def plan_feed(
+    feed: AnyPath,
+    owner: str,
+    run_dir: AnyPath,
+    *,
+    format: str = "auto",  # noqa: A002 - the word users know
+    settings: BatchSettings | None = None,
+    rating: float | None = None,
+    confidence: int | None = None,
+    tags: Sequence[str] = (),
+    on_progress: OnProgress | None = None,
+) -> Run:
+    """Turn the feed at *feed* into a planned load at *run_dir*: batch files, rejects and counts; nothing is sent.
+
+    Args:
+        feed: The feed's file.
+        owner: ThreatConnect owner that the indicators are for.
+        run_dir: Directory to make; a directory that already holds a finished plan is refused.
+        format: ``auto``, or one of the formats that :func:`tcetl.feeds.open_feed` names.
+        settings: Batch job settings; the defaults of :class:`BatchSettings` for *owner* when None.
+        rating: Rating (0-5) for rows that bring none of their own.
+        confidence: Confidence (0-100) for rows that bring none of their own.
+        tags: Tags for every indicator.
+        on_progress: Told of stage ``read``, in rows.
+
+    Raises:
+        FeedError: The feed is missing, empty, not a feed, or has no usable column.
+        LoadError: *run_dir* already holds a plan, or the plan cannot be written.
+    """
+    normalised = normalise(
+        open_feed(feed, format=format),
+        owner=owner,
+        rating=rating,
+        confidence=confidence,
+        tags=tags,
+        on_progress=_stage(on_progress, "read"),
+    )
+    return plan(
+        normalised.indicators,
+        normalised.rejects,
+        run_dir,
+        settings=settings or BatchSettings(owner=owner),
+        counts=asdict(normalised.counts),
+    )
+
+
+def load_feed(
+    tc: ThreatConnect,
+    feed: AnyPath,
+    owner: str,
+    run_dir: AnyPath,
+    *,
+    max_errors: int = 0,
+    timeout: float = 3600,
+    on_progress: OnProgress | None = None,
+    **options: Any,
+) -> LoadReport:
+    """Load the feed at *feed* into *owner*; with a *run_dir* that holds a plan, go on where that run stopped.
+
+    Args:
+        tc: The connection.
+        feed: The feed's file.
+        owner: ThreatConnect owner to load into; it must exist.
+        run_dir: The load's directory: what was planned, sent and answered.
+        max_errors: Most records the platform may refuse before the load counts as failed.
+        timeout: Seconds for all jobs together.
+        on_progress: Told of stages ``read`` (rows) and ``load`` (records answered for, of records sent).
+        **options: As for :func:`plan_feed`.
+
+    Raises:
+        OwnerNotFoundError: *owner* does not exist or is not visible.
+        RejectedRecordsError: More than *max_errors* records were refused; they are in the run's rejects.
+        ReconciliationError: The platform's counts do not add up to what was sent.
+    """
+    if Run.is_planned(run_dir):
+        run = Run.open(run_dir)
+        tc.owner(run.settings.owner)
+    else:
+        tc.owner(owner)  # before any work: a typo here is the commonest mistake
+        run = plan_feed(feed, owner, run_dir, on_progress=on_progress, **options)
+
+    return submit(tc, run, max_errors=max_errors, timeout=timeout, on_progress=on_progress)
+
+
+def bulk_to_lake(
+    tc: ThreatConnect,
+    owner: str,
+    lake: AnyPath,
+    *,
+    run_id: str,
+    run_now: bool = False,
+    max_age: timedelta | None = None,
+    on_progress: OnProgress | None = None,
+) -> Dataset:
+    """Stream *owner*'s bulk report into one published Parquet dataset.
+
+    Args:
+        tc: The connection.
+        owner: Owner whose JSON bulk report is enabled.
+        lake: Root folder of the lake.
+        run_id: Name of this run; running it again replaces its dataset.
+        run_now: Ask the platform for a fresh report first and wait for it.
+        max_age: Refuse a report older than this.
+        on_progress: Told of stage ``download``, in bytes.
+
+    Raises:
+        BulkReportError: The report is disabled, stale, still being made, damaged, or changed while it was read.
+        PublishError: The dataset cannot be written; what readers see is as it was before.
+    """
+    forward = _stage(on_progress, "download")
+    with tc.bulk.json(owner, run_now=run_now, max_age=max_age, on_progress=forward) as download:
+        return publish(
+            download,
+            lake,
+            run_id=run_id,
+            source=f"{tc.settings.host}/{owner}",
+            details={"owner": owner, "kind": "bulk"},
+        )
+
+
+def retrieve_to_lake(
+    tc: ThreatConnect,
+    owner: str,
+    lake: AnyPath,
+    *,
+    run_id: str,
+    type: str | None = None,  # noqa: A002 - the API's word
+    filters: Sequence[str] = (),
+    match_any: bool = False,
+    modified_since: datetime | None = None,
+    on_progress: OnProgress | None = None,
+) -> Dataset:
+    """Page *owner*'s indicators through API filters into one published Parquet dataset.
+
+    Args:
+        tc: The connection.
+        owner: Owner to read from.
+        lake: Root folder of the lake.
+        run_id: Name of this run; running it again replaces its dataset.
+        type: One indicator type, such as ``Host``; all when None.
+        filters: API filters such as ``confidence>50``.
+        match_any: Keep what matches any filter instead of all.
+        modified_since: Only indicators modified at or after this time.
+        on_progress: Told of stage ``retrieve``, in indicators.
+
+    Raises:
+        ApiError: The platform refused the request.
+        PublishError: The dataset cannot be written; what readers see is as it was before.
+    """
+    forward = _stage(on_progress, "retrieve")
+    batches = tc.indicators(
+        owner, type=type, filters=filters, match_any=match_any, modified_since=modified_since, on_progress=forward
+    )
+    details = {"owner": owner, "kind": "retrieve", "type": type, "filters": list(filters)}
+    return publish(batches, lake, run_id=run_id, source=f"{tc.settings.host}/{owner}", details=details)
+
+
+def lake_to_siem(
+    dataset: AnyPath,
+    out: AnyPath,
+    format: str,  # noqa: A002 - the word users know
+    *,
+    allow_empty: bool = False,
+    on_progress: OnProgress | None = None,
+    **options: Any,
+) -> ExportReport:
+    """Write a dataset as lines of one SIEM format.
+
+    Args:
+        dataset: A dataset's folder, or a lake's root, which stands for its latest dataset.
+        out: File to write; it appears whole or not at all.
+        format: One of :data:`tcetl.siem.FORMATS`.
+        allow_empty: Write an empty file for an empty dataset instead of failing.
+        on_progress: Told of stage ``export``, in indicators.
+        **options: The format's own options.
+
+    Raises:
+        PublishError: No such dataset, an incomplete one, or the file cannot be written.
+    """
+    return export(
+        open_dataset(dataset).batches(),
+        out,
+        format,
+        allow_empty=allow_empty,
+        on_progress=_stage(on_progress, "export"),
+        **options,
+    )
+
+
+def _stage(on_progress: OnProgress | None, stage: str) -> Callable[..., None] | None:
+    """A room's own progress callback (done, or done and total) that reports as *stage*."""
+    if on_progress is None:
+        return None
+    return lambda done, total=None, *_: on_progress(stage, done, total)
