@@ -22,13 +22,26 @@ class ConfigError(TcetlError):
 
 
 class ApiError(TcetlError):
-    """The platform answered with a failure; ``status`` is the HTTP code, ``message`` has the platform's words."""
+    """The platform answered with a failure; ``status`` is the HTTP code, ``message`` has the platform's words.
 
-    def __init__(self, message: str, *, status: int, method: str = "", path: str = "", hint: str = "") -> None:
+    ``retry_after`` is how many seconds the platform asked to wait, when it did.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        method: str = "",
+        path: str = "",
+        retry_after: float | None = None,
+        hint: str = "",
+    ) -> None:
         super().__init__(message, hint=hint)
         self.status = status
         self.method = method
         self.path = path
+        self.retry_after = retry_after
 
 
 class AuthenticationError(ApiError):
@@ -44,7 +57,22 @@ class NotFoundError(ApiError):
 
 
 class ConnectionFailedError(TcetlError):
-    """No usable answer came after all retries: refused, reset, timed out, or TLS not trusted."""
+    """No usable answer came after all retries: refused, reset, timed out, or TLS not trusted.
+
+    ``outcome_unknown`` is True when the request may have reached the platform, so that a write may have been done.
+    """
+
+    def __init__(self, message: str, *, outcome_unknown: bool = False, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.outcome_unknown = outcome_unknown
+
+
+class TlsError(ConnectionFailedError):
+    """The server's certificate is not trusted; trying again cannot help."""
+
+
+class ChangedWhileReadError(TcetlError):
+    """What was read page by page changed between two pages; what was read is not one state of the platform."""
 
 
 class BulkReportError(TcetlError):
@@ -77,3 +105,12 @@ class ReconciliationError(LoadError):
 
 class PublishError(TcetlError):
     """A dataset or export could not be published; nothing half-written was left where readers look."""
+
+
+class InvalidValueError(TcetlError):
+    """A value is no valid indicator of its type; ``code`` is the slug that dead letters are counted by (``bad-url``)."""
+
+    def __init__(self, code: str, reason: str, *, hint: str = "") -> None:
+        super().__init__(reason, hint=hint)
+        self.code = code
+        self.reason = reason

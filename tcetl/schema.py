@@ -110,7 +110,8 @@ REJECTS: Final = pa.schema(
     metadata={"threatconnect.schema_version": str(SCHEMA_VERSION)},
 )
 """One row per input row that was not loaded: why, where it stood, and what it said. ``code`` is a slug of ours
-(``bad-url``) or the platform's (``0x1005``). Rows with stage ``duplicate`` merged into another one are counted apart."""
+(``bad-url``) or the platform's (``0x1005``). Rows of stage ``duplicate`` were merged into another one and are counted
+apart."""
 
 RECEIPTS: Final = pa.schema(
     [
