@@ -1,8 +1,4 @@
-"""The vocabulary of indicators: types, API branches, value keys, canonical form and validity per type.
-
-Source: ThreatConnect REST docs, v2 indicator types and value rules. The emulator has its own, independent statement
-of the same rules; tests hold the two against each other.
-"""
+"""The twelve indicator types: how the API names them, where they live, and which keys hold their value."""
 
 from dataclasses import dataclass
 from typing import Final
