@@ -1,0 +1,100 @@
+"""What the commands print: progress on standard error, results as tables or JSON on standard output."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, Final
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
+
+# Stage of a pipeline job → what it is called while it runs, and its unit.
+_STAGES: Final = {
+    "read": ("Reading the feed", "rows"),
+    "load": ("Loading", "records"),
+    "download": ("Downloading", "bytes"),
+    "retrieve": ("Retrieving", "indicators"),
+    "export": ("Exporting", "indicators"),
+}
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int | None], None] | None]:
+    """Show the stages of a pipeline job while it runs; yields its ``on_progress``, None when nobody is watching."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), _Done(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def on_progress(stage: str, done: int, total: int | None) -> None:
+            if stage not in tasks:
+                description, unit = _STAGES.get(stage, (stage, ""))
+                tasks[stage] = bars.add_task(description, total=total, unit=unit)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield on_progress
+
+
+class _Done(ProgressColumn):
+    """``1,200 / 6,000 rows``, or ``12.1 MB`` where no total is known."""
+
+    def render(self, task: Task) -> Text:
+        unit = task.fields.get("unit", "")
+        number = decimal if unit == "bytes" else "{:,}".format
+        parts = [number(int(task.completed))]
+        if task.total is not None:
+            parts.append(number(int(task.total)))
+        return Text(" / ".join(parts) + (f" {unit}" if unit != "bytes" else ""), style="progress.download")
+
+
+def print_json(result: Any) -> None:
+    """Print *result* as one JSON document on standard output; what JSON does not know is printed as text."""
+    typer.echo(json.dumps(result, indent=2, ensure_ascii=False, default=str))
+
+
+def print_facts(title: str, facts: Mapping[str, Any]) -> None:
+    """Print names and values as a two-column table; numbers to the right with thousands separators."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        if value is not None:
+            table.add_row(name, escape(_text(value)))
+    Console().print(table)
+
+
+def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Print *rows* under *columns*; a column of numbers is set to the right."""
+    listed = [list(row) for row in rows]
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for index, column in enumerate(columns):
+        numbers = bool(listed) and all(isinstance(row[index], int | float) for row in listed)
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for row in listed:
+        table.add_row(*(escape(_text(value)) for value in row))
+    Console().print(table)
+
+
+def by_reason(counts: Mapping[str, int]) -> str:
+    """``bad-url 3, bad-hash 1``: counts by name, the largest first; ``none`` for no counts."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{name} {count:,}" for name, count in ordered if count) or "none"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    if value is None:
+        return ""
+    return f"{value:,.1f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,5 @@
+"""``tcetl emulator``: a local ThreatConnect."""
+
+import typer
+
+app = typer.Typer()

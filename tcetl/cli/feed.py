@@ -1,0 +1,59 @@
+"""``tcetl feed``: look at a feed without sending anything."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from tcetl.cli.console import Json, by_reason, print_facts, print_json, print_table, progress
+from tcetl.cli.options import examples
+
+app = typer.Typer(help="Look at a feed without sending anything.", no_args_is_help=True)
+
+Format = Annotated[str, typer.Option(help="The feed's format; auto looks at its content.", metavar="NAME")]
+
+_SHOWN: Final = ("type", "summary", "rating", "confidence")
+_REJECT: Final = ("row", "stage", "code", "raw", "reason")
+
+
+@app.command(**examples("tcetl feed preview urlhaus.csv", "tcetl feed preview blocklist.txt --rows 50 --json"))
+def preview(
+    path: Annotated[Path, typer.Argument(help="The feed's file.", metavar="PATH")],
+    *,
+    format: Format = "auto",  # noqa: A002 - the option's name
+    rows: Annotated[int, typer.Option(help="Indicators and rejects to show.", min=0)] = 10,
+    json: Json = False,
+) -> None:
+    """Read PATH as a load would, and show what would be sent, what rejected and why."""
+    from tcetl.feeds import open_feed
+    from tcetl.transform import normalise
+
+    feed = open_feed(path, format=format)
+    with progress() as on_progress:
+        told = None if on_progress is None else (lambda done, total=None: on_progress("read", done, total))
+        normalised = normalise(feed, owner="preview", on_progress=told)
+    counts = normalised.counts
+    indicators = normalised.indicators.slice(0, rows).select(_SHOWN).to_pylist()
+    rejects = normalised.rejects.slice(0, rows).select(_REJECT).to_pylist()
+    if json:
+        print_json(
+            {"feed": feed.name, "format": feed.format, "columns": feed.columns, **asdict(counts)}
+            | {"first_indicators": indicators, "first_rejects": rejects}
+        )
+        return
+    print_facts(
+        str(path),
+        {
+            "format": feed.format,
+            "columns": ", ".join(feed.columns),
+            "rows read": counts.rows_read,
+            "indicators": by_reason(counts.indicators),
+            "rejected": by_reason(counts.rejected),
+            "duplicates": counts.duplicates,
+        },
+    )
+    if indicators:
+        print_table(f"\nFirst {len(indicators)} indicators", _SHOWN, [record.values() for record in indicators])
+    if rejects:
+        print_table(f"First {len(rejects)} rejects and duplicates", _REJECT, [record.values() for record in rejects])
