@@ -1,0 +1,107 @@
+"""Outputs that appear whole or not at all: written aside, flushed to the disk, then renamed into place."""
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from secrets import token_hex
+from types import TracebackType
+from typing import BinaryIO, Final, Self
+
+import pyarrow as pa
+
+from tcetl.errors import PublishError
+
+_HINTS: Final = {
+    errno.ENOSPC: "the disk is full: free space or write elsewhere, then run again",
+    errno.EDQUOT: "the disk quota is used up: free space or write elsewhere, then run again",
+    errno.EFBIG: "the file is larger than this user or file system allows: raise the limit or write elsewhere",
+    errno.EACCES: "give this user write permission there or write elsewhere",
+    errno.EPERM: "give this user write permission there or write elsewhere",
+    errno.EROFS: "the file system is read-only: write elsewhere",
+}
+_DEFAULT_HINT: Final = "nothing was published: mend this, then run again"
+
+
+@contextmanager
+def publish_errors(path: os.PathLike[str] | str) -> Iterator[None]:
+    """Turn whatever goes wrong while *path* is written into a :class:`PublishError` with the path and the mend.
+
+    Wrap writes only, never the reading of a source: a lost connection is no fault of the output.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        hint = _HINTS.get(error.errno or 0, _DEFAULT_HINT)
+        raise PublishError(f"cannot write {os.fspath(path)}: {reason}", hint=hint) from error
+    except pa.ArrowInvalid as error:
+        raise PublishError(f"cannot write {os.fspath(path)}: {error}", hint=_DEFAULT_HINT) from error
+
+
+def sync_directory(path: Path) -> None:
+    """Flush a directory, so that a rename in it survives a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class AtomicFile:
+    """A file to write in one go: leaving the ``with`` block publishes it, leaving by an exception removes it.
+
+    ``size`` and ``sha256`` describe what was written so far. Failed writes raise :class:`PublishError`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self._hash = hashlib.sha256()
+        self._temporary = path.with_name(f".{path.name}.{token_hex(4)}.tmp")
+        self._file: BinaryIO
+
+    @property
+    def sha256(self) -> str:
+        """The hex digest of what was written so far."""
+        return self._hash.hexdigest()
+
+    def __enter__(self) -> Self:
+        with publish_errors(self.path):
+            if self.path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "is a directory", str(self.path))
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._temporary.open("xb")
+        return self
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append *data*."""
+        with publish_errors(self.path):
+            self._file.write(data)
+        self._hash.update(data)
+        self.size += len(data)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._discard()
+            return
+
+        try:
+            with publish_errors(self.path):
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
+                self._temporary.replace(self.path)
+                sync_directory(self.path.parent)
+        except BaseException:
+            self._discard()
+            raise
+
+    def _discard(self) -> None:
+        with suppress(OSError):  # closing flushes, and on a full disk that fails once more
+            self._file.close()
+        self._temporary.unlink(missing_ok=True)
