@@ -1,0 +1,64 @@
+"""Plain lists: one value per line, with comments."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import polars as pl
+
+from tcetl.feeds.base import ROW, RawBatch
+from tcetl.feeds.decode import Decoder
+from tcetl.feeds.source import Source
+
+VALUE: Final = "value"
+REMARK: Final = "comment"
+
+# After the value: blanks and a comment sign, or a semicolon, which a URL may hold and which therefore ends only a
+# value without a slash before it.
+_CUT: Final = r"^(?:([^\s;/]+)\s*;|(.*?)\s+(?:#|;|//))\s*(.*)$"
+_SINK: Final = r"^(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+(\S+)"  # a line of a hosts file: the address is no indicator
+
+
+class ListFeed:
+    """A feed with one value per line; whole-line comments are skipped, those behind a value are its ``comment``."""
+
+    format = "text"
+    columns: Sequence[str] = (VALUE, REMARK)
+
+    def __init__(self, source: Source, name: str) -> None:
+        self.name = name
+        self.file = str(source.path)
+        self._source = source
+        self._decoder = Decoder()
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a person should know about how the feed was read so far."""
+        return self._decoder.notes()
+
+    def batches(self) -> Iterator[RawBatch]:
+        """Yield one batch per block of the file."""
+        self._decoder = Decoder()
+        line = 1
+        for block in self._source.blocks():
+            lines = self._decoder.lines(block)
+            yield RawBatch(_values(lines, line))
+            line += len(lines)
+
+
+def _values(lines: Sequence[str], first_line: int) -> pl.DataFrame:
+    text = pl.col("text")
+    host = text.str.extract(_SINK, 1)
+    return (
+        pl.DataFrame({"text": pl.Series(lines, dtype=pl.String)})
+        .with_columns(
+            text.str.strip_chars(),
+            pl.int_range(first_line, first_line + len(lines), dtype=pl.Int64).alias(ROW),
+        )
+        .filter((text != "") & ~text.str.contains(r"^(?:#|;|//)"))
+        .with_columns(text.str.extract_groups(_CUT).alias("cut"))
+        .select(
+            pl.coalesce(host, pl.col("cut").struct[0], pl.col("cut").struct[1], text).alias(VALUE),
+            pl.col("cut").struct[2].fill_null("").alias(REMARK),
+            ROW,
+        )
+    )

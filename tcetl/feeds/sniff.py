@@ -1,0 +1,141 @@
+"""Tell from a feed's first lines whether it is a table, how cells are separated, and what the columns are called."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tcetl.feeds.base import ROW
+
+COMMENT: Final = "#"
+_SAMPLE: Final = 200  # records looked at
+_DELIMITERS: Final = (",", "\t", ";", "|")
+_AGREE: Final = 0.8  # share of records that must have the same number of cells for the file to be a table
+
+_HASH: Final = r"[0-9A-Fa-f]{32,}"
+_IPV4: Final = r"[0-9]+(?:\.[0-9]+){3}\S*"
+_DATA: Final = re.compile(  # what stands in a row and never in a header
+    rf"{_HASH}|{_IPV4}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:\S*|\S+://\S+|\S+@\S+\.\S+|[-+0-9.,:/ ]+|[0-9]{{4}}-[0-9]{{2}}.*"
+    r"|AS[0-9]+|\S*\[\.\]\S*",
+    re.IGNORECASE,
+)
+_DOTTED: Final = re.compile(r"[\w-]+(?:\.[\w-]+)+")
+# One value, then nothing, or a comment: what a line of a plain list looks like.
+_LIST_LINE: Final = re.compile(r"[^\s,;|/\"']+;.*|(?:[^\s,;|\"']+|[a-z]+://\S+)(?:\s+(?:#|;|//).*)?", re.IGNORECASE)
+_VALUE_LINE: Final = re.compile(rf"(?:{_HASH}|{_IPV4}|[a-z]+://\S+|\S*\.\S+|\S*:\S*:\S*|AS[0-9]+)", re.IGNORECASE)
+# A list of one column may name it: the words such a line consists of.
+_LONE_HEADER: Final = re.compile(
+    r"urls?|ips?|ip[_ ]?address|domains?|host|hostname|indicator|ioc|value|md5|sha1|sha256|hash|email|cidr|asn",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a table's cells are separated and what its columns are called; ``header`` tells if a record names them."""
+
+    delimiter: str
+    columns: tuple[str, ...]
+    header: bool
+    skip_initial_space: bool
+
+    def reader_options(self) -> dict[str, str | bool]:
+        """Return the keyword arguments for `csv.reader`."""
+        return {"delimiter": self.delimiter, "skipinitialspace": self.skip_initial_space, "strict": False}
+
+
+def is_list(lines: Sequence[str]) -> bool:
+    """Tell whether *lines* are a plain list: one value per line, at most followed by a comment."""
+    data = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith(COMMENT)][:_SAMPLE]
+    if data and _LONE_HEADER.fullmatch(data[0]):
+        return False
+    fitting = sum(1 for line in data if _LIST_LINE.fullmatch(line) and _VALUE_LINE.match(line))
+    return fitting >= _AGREE * len(data)
+
+
+def table_dialect(lines: Sequence[str]) -> Dialect | None:
+    """Return the dialect of the table that *lines* begin, or None when they are no table of several columns."""
+    data = [line for line in lines if line.strip() and not line.startswith(COMMENT)]
+    best: tuple[float, int, str, list[list[str]]] | None = None
+    for delimiter in _DELIMITERS:
+        rows = _records(data, delimiter)
+        if not rows:
+            return None
+        width, agreeing = Counter(map(len, rows)).most_common(1)[0]
+        share = agreeing / len(rows)
+        if (width > 1 and share >= _AGREE) and (best is None or (share, width) > best[:2]):
+            best = share, width, delimiter, rows
+    if best is None:
+        return _lone_column(data)
+    _, width, delimiter, rows = best
+    spaced = _spaced(data, delimiter)
+    first = [cell.strip() for cell in rows[0]]
+    if len(first) == width and is_header(first, rows[1:]):
+        return Dialect(delimiter, column_names(first), header=True, skip_initial_space=spaced)
+    for line in reversed(_comments_before_data(lines)):
+        named = [cell.strip() for record in _records([line.lstrip(COMMENT).strip()], delimiter) for cell in record]
+        if len(named) == width and is_header(named, rows):
+            return Dialect(delimiter, column_names(named), header=False, skip_initial_space=spaced)
+    return Dialect(delimiter, column_names([""] * width), header=False, skip_initial_space=spaced)
+
+
+def is_header(cells: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Tell whether *cells* name the columns of *rows*: no cell is data, and a dotted one is not a host among hosts."""
+    if not any(cells) or any(len(cell) > 80 or _DATA.fullmatch(cell) for cell in cells):
+        return False
+    for at, cell in enumerate(cells):
+        if _DOTTED.fullmatch(cell) and any(at < len(row) and _DOTTED.fullmatch(row[at].strip()) for row in rows[:20]):
+            return False
+    return True
+
+
+def column_names(cells: Iterable[str]) -> tuple[str, ...]:
+    """Return *cells* as unique column names: a blank one gets its number, a repeated one a suffix."""
+    names: list[str] = []
+    for at, cell in enumerate(cells):
+        name = wanted = cell or f"column_{at + 1}"
+        suffix = 1
+        while name in names or name == ROW:
+            suffix += 1
+            name = f"{wanted}_{suffix}"
+        names.append(name)
+    return tuple(names)
+
+
+def _records(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    rows: list[list[str]] = []
+    # The sample may end within a quoted cell: then the last record is not one.
+    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, skipinitialspace=True)
+    try:
+        for row in reader:
+            rows.append(row)
+            if len(rows) > _SAMPLE:
+                break
+    except csv.Error:
+        pass
+    return rows[:-1] if len(rows) > _SAMPLE or (len(rows) > 1 and reader.line_num >= len(lines) > _SAMPLE) else rows
+
+
+def _lone_column(data: Sequence[str]) -> Dialect | None:
+    """A table of one column is a list whose first line names it."""
+    name = data[0].strip().strip('"') if data else ""
+    if _LONE_HEADER.fullmatch(name):
+        return Dialect(",", (name,), header=True, skip_initial_space=False)
+    return None
+
+
+def _spaced(data: Sequence[str], delimiter: str) -> bool:
+    """Tell whether a blank between delimiter and quote is notation (``"a", "b"``), as ThreatFox writes it."""
+    return delimiter != "\t" and any(f'{delimiter} "' in line for line in data[:_SAMPLE])
+
+
+def _comments_before_data(lines: Sequence[str]) -> list[str]:
+    comments: list[str] = []
+    for line in lines:
+        if line.startswith(COMMENT):
+            comments.append(line)
+        elif line.strip():
+            break
+    return comments
