@@ -108,7 +108,7 @@ class PublishError(TcetlError):
 
 
 class InvalidValueError(TcetlError):
-    """A value is no valid indicator of its type; ``code`` is the slug that dead letters are counted by (``bad-url``)."""
+    """A value is no valid indicator of its type; ``code`` is the slug that rejects are counted by (``bad-url``)."""
 
     def __init__(self, code: str, reason: str, *, hint: str = "") -> None:
         super().__init__(reason, hint=hint)

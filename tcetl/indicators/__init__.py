@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tcetl.errors import InvalidValueError
-from tcetl.indicators.classify import classify
+from tcetl.indicators.classify import FILE_ENDING, classify, is_file_name
 from tcetl.indicators.files import FileHashes, file_hashes, file_summary
 from tcetl.indicators.network import address, asn, cidr, email, host, url
 from tcetl.indicators.refang import refang
@@ -16,6 +16,7 @@ from tcetl.indicators.text import hashtag, plain_text, registry_key
 from tcetl.indicators.types import SEPARATOR, TYPES, IndicatorType
 
 __all__ = [
+    "FILE_ENDING",
     "SEPARATOR",
     "TYPES",
     "FileHashes",
@@ -23,6 +24,7 @@ __all__ = [
     "canonical",
     "classify",
     "file_hashes",
+    "is_file_name",
     "refang",
 ]
 

@@ -1,0 +1,125 @@
+"""Which column of a feed means what, by its name or, where names say nothing, by its values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Final
+
+import polars as pl
+
+from tcetl.errors import FeedError
+from tcetl.feeds import ROW
+from tcetl.indicators import classify, refang
+from tcetl.transform import vocabulary as words
+from tcetl.transform.vocabulary import plain_name
+
+_SAMPLE: Final = 500
+_MOSTLY: Final = 0.5  # share of a column's cells that must be indicators for it to be the value column
+_REFERENCES: Final = 0.1  # distinct hosts per URL below which a column of URLs is one of links to reports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnMap:
+    """The feed's columns by what they mean; only ``value`` is needed.
+
+    ``type`` names the column that declares each row's type, ``value_type`` the type of all values. ``hashes`` are
+    columns with further hashes of the file that the value identifies, ``details`` columns that go into the description.
+    """
+
+    value: str
+    value_type: str | None = None
+    type: str | None = None
+    hashes: Sequence[str] = ()
+    description: str | None = None
+    details: Sequence[str] = ()
+    source: str | None = None
+    tags: str | None = None
+    first_seen: str | None = None
+    last_seen: str | None = None
+    confidence: str | None = None
+    rating: str | None = None
+
+    def used(self) -> set[str]:
+        """Return the names of all columns that are taken."""
+        taken: set[str] = set()
+        for field in fields(self):
+            named = getattr(self, field.name)
+            if field.name != "value_type" and named:
+                taken.update([named] if isinstance(named, str) else named)
+        return taken
+
+
+def map_columns(columns: Sequence[str], sample: pl.DataFrame, *, file: str) -> ColumnMap:
+    """Return what the *columns* of a feed mean; *sample* is the first of its rows.
+
+    Raises:
+        FeedError: no column holds indicators; the message names the columns found.
+    """
+    by_name = {plain_name(column): column for column in reversed(columns)}  # the first of equals wins
+    kind = _first(by_name, words.TYPE_NAMES)
+    value_type = None
+    value = _first(by_name, words.VALUE_NAMES)
+    if value is None and (named := next((name for name in words.TYPED_NAMES if name in by_name), None)):
+        value, value_type = by_name[named], words.TYPED_NAMES[named]
+    if value is None:
+        kind = kind or _type_column(sample)
+        value = _value_column(sample, kind)
+    if value is None:
+        raise FeedError(
+            f"no column of {file} holds indicators; it has: {', '.join(columns)}",
+            hint="name the column ioc, url, ip, domain, sha256 or the like, or pass columns=ColumnMap(value=…)",
+        )
+    return ColumnMap(
+        value=value,
+        value_type=None if kind else value_type,
+        type=kind,
+        hashes=[column for name, column in by_name.items() if name in words.HASH_NAMES and column != value],
+        description=_first(by_name, words.DESCRIPTION_NAMES),
+        details=[column for column in columns if plain_name(column) in words.DETAIL_NAMES],
+        source=_first(by_name, words.SOURCE_NAMES),
+        tags=_first(by_name, words.TAG_NAMES),
+        first_seen=_first(by_name, words.FIRST_SEEN_NAMES),
+        last_seen=_first(by_name, words.LAST_SEEN_NAMES),
+        confidence=_first(by_name, words.CONFIDENCE_NAMES),
+        rating=_first(by_name, words.RATING_NAMES),
+    )
+
+
+def _first(by_name: dict[str, str], names: Sequence[str]) -> str | None:
+    return next((by_name[name] for name in names if name in by_name), None)
+
+
+def _type_column(sample: pl.DataFrame) -> str | None:
+    """Return the column in which nearly every cell is a type word."""
+    for column in sample.columns:
+        cells = _cells(sample, column)
+        if cells and sum(plain_name(cell) in words.TYPE_WORDS for cell in cells) >= 0.9 * len(cells):
+            return column
+    return None
+
+
+def _value_column(sample: pl.DataFrame, kind: str | None) -> str | None:
+    """Return the column with the most indicators: of the declared types, if a column declares any."""
+    best, best_share = None, _MOSTLY
+    for column in sample.columns:
+        if column in (kind, ROW):
+            continue
+        types = [classify(refang(cell)) for cell in sample[column].head(_SAMPLE)]
+        if kind:
+            declared = [words.TYPE_WORDS.get(plain_name(word)) for word in sample[kind].head(_SAMPLE)]
+            hits = sum(found is not None and found == wanted for found, wanted in zip(types, declared, strict=True))
+        else:
+            hits = 0 if _is_reference(sample, column) else sum(found is not None for found in types)
+        share = hits / max(len(types), 1)
+        if share > best_share:
+            best, best_share = column, share
+    return best
+
+
+def _is_reference(sample: pl.DataFrame, column: str) -> bool:
+    """Tell whether a column of URLs links to reports: very many rows, very few hosts."""
+    hosts = [cell.split("/")[2].lower() for cell in _cells(sample, column) if cell.count("/") > 1 and "://" in cell]
+    return len(hosts) >= 20 and len(set(hosts)) <= _REFERENCES * len(hosts)
+
+
+def _cells(sample: pl.DataFrame, column: str) -> list[str]:
+    return [] if column == ROW else [cell for cell in sample[column].head(_SAMPLE) if cell and cell.strip()]

@@ -1,0 +1,127 @@
+"""The whole way from a feed to indicators: map columns, settle values, merge duplicates, account for every row."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+import pyarrow as pa
+
+from tcetl.errors import FeedError
+from tcetl.feeds import Feed
+from tcetl.schema import REJECTS, empty_table
+from tcetl.transform.columns import ColumnMap, map_columns
+from tcetl.transform.merge import INTO, merge
+from tcetl.transform.rows import Candidates
+from tcetl.transform.settle import settle
+from tcetl.transform.tables import indicator_table, reject_rows
+
+
+@dataclass(frozen=True, slots=True)
+class FeedCounts:
+    """Where every row of a feed went: ``rejected`` by code, ``duplicates`` merged, ``indicators`` by type.
+
+    Invariant: rows_read = sum of rejected + duplicates + sum of indicators.
+    """
+
+    rows_read: int
+    rejected: dict[str, int]
+    duplicates: int
+    indicators: dict[str, int]
+
+    def __post_init__(self) -> None:
+        accounted = sum(self.rejected.values()) + self.duplicates + sum(self.indicators.values())
+        assert self.rows_read == accounted, f"{self.rows_read} rows read, {accounted} accounted for"
+
+
+@dataclass(frozen=True, slots=True)
+class Normalised:
+    """A feed, normalised.
+
+    ``indicators`` is a table of INDICATORS, unique, sorted by type and summary; ``rejects`` a table of REJECTS, one row
+    per row that is no indicator (stages ``read`` and ``normalise``) or merged into one (stage ``duplicate``). ``notes``
+    are sentences on what was guessed or ignored, ``unused`` the feed's columns that nothing was taken from.
+    """
+
+    indicators: pa.Table
+    rejects: pa.Table
+    counts: FeedCounts
+    columns: ColumnMap
+    unused: Sequence[str] = ()
+    notes: Sequence[str] = field(default=())
+
+
+def normalise(
+    feed: Feed,
+    *,
+    owner: str,
+    rating: float | None = None,
+    confidence: int | None = None,
+    tags: Sequence[str] = (),
+    columns: ColumnMap | None = None,
+    on_progress: Callable[[int, int | None], None] | None = None,
+) -> Normalised:
+    """Return the indicators of *feed*, and every row that is none with its reason.
+
+    Memory grows with the distinct indicators, not with the file.
+
+    Args:
+        feed: An opened feed.
+        owner: The ThreatConnect owner they are for.
+        rating: 0-5, for rows that bring none of their own.
+        confidence: 0-100, for rows that bring none of their own.
+        tags: For every indicator.
+        columns: What the feed's columns mean; found by their names and values when None.
+        on_progress: Called after every batch with (rows read, None).
+
+    Raises:
+        FeedError: the feed cannot be read, or no column holds indicators.
+        ValueError: *rating* or *confidence* is out of range.
+    """
+    if rating is not None and not 0 <= rating <= 5:
+        raise ValueError(f"rating is 0 to 5, not {rating}")
+    if confidence is not None and not 0 <= confidence <= 100:
+        raise ValueError(f"confidence is 0 to 100, not {confidence}")
+    candidates: Candidates | None = None
+    good: list[pl.DataFrame] = []
+    rejects: list[pa.Table] = []
+    rejected: Counter[str] = Counter()
+    rows_read = 0
+    for batch in feed.batches():
+        rows_read += batch.rows_read
+        rejected.update(batch.rejects["code"].to_pylist())
+        rejects.append(batch.rejects)
+        if not batch.frame.is_empty():
+            if candidates is None:
+                candidates = Candidates(columns or map_columns(feed.columns, batch.frame, file=feed.file))
+            settled = settle(candidates.of(batch.frame))
+            good.append(settled.filter(pl.col("type").is_not_null()).drop("code", "reason", "hint"))
+            bad = settled.filter(pl.col("type").is_null()).with_columns(pl.lit(candidates.columns.value).alias("field"))
+            rejected.update(bad["code"].to_list())
+            rejects.append(reject_rows(bad, feed, owner=owner, stage="normalise", severity="error"))
+        if on_progress:
+            on_progress(rows_read, None)
+    if candidates is None:
+        raise FeedError(f"no row of {feed.file} could be read: {dict(rejected) or 'there is none'}")
+    merged = merge(pl.concat(good), tags)
+    duplicates = merged.duplicates.with_columns(
+        pl.lit(candidates.columns.value).alias("field"),
+        pl.lit("duplicate").alias("code"),
+        pl.format("the same indicator as row {}, which it was merged into", INTO).alias("reason"),
+        pl.lit(None, dtype=pl.String).alias("hint"),
+    )
+    rejects.append(reject_rows(duplicates, feed, owner=owner, stage="duplicate", severity="info"))
+    by_type = merged.unique.group_by("type").len().sort("type")
+    return Normalised(
+        indicators=indicator_table(merged.unique, feed, owner=owner, rating=rating, confidence=confidence),
+        rejects=pa.concat_tables(rejects or [empty_table(REJECTS)]),
+        counts=FeedCounts(
+            rows_read=rows_read,
+            rejected=dict(sorted(rejected.items())),
+            duplicates=merged.duplicates.height,
+            indicators=dict(by_type.iter_rows()),
+        ),
+        columns=candidates.columns,
+        unused=[column for column in feed.columns if column not in candidates.columns.used()],
+        notes=[*feed.notes, *candidates.notes()],
+    )

@@ -1,0 +1,199 @@
+"""Settle what a raw value is: its type and canonical summary, or why it is no indicator.
+
+Most values of most feeds are plain: a dotted address, a host, an http URL in lower case, a hash. Vectorised patterns
+settle those, accepting only what the exact rules of `tcetl.indicators` would leave as it is (hashes: upper-cased); all
+others, each distinct one once, go through the exact rules.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from tcetl.errors import InvalidValueError
+from tcetl.indicators import FILE_ENDING, TYPES, canonical, classify, is_file_name, refang
+from tcetl.transform.vocabulary import TYPE_WORDS, plain_name
+
+_OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4: Final = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
+_PORT: Final = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4})"
+_LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST: Final = rf"(?:{_LABEL}\.)+[a-z]{{2,63}}"
+# Printable ASCII without blanks, quotes, and the brackets and backslashes that may be defanging.
+_REST: Final = r"(?:[/?#][!#-'*-;=?-Z^-z|~]*)?"
+_PLAIN_ADDRESS: Final = rf"^{_IPV4}$"
+_PLAIN_ADDRESS_PORT: Final = rf"^{_IPV4}:{_PORT}$"
+_PLAIN_HOST: Final = rf"^{_HOST}$"
+_PLAIN_URL: Final = rf"^(?:https?|ftp)://(?:{_IPV4}|{_HOST})(?::{_PORT})?{_REST}$"
+_PLAIN_HASH: Final = r"^(?:[0-9A-Fa-f]{64}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32})$"
+_DEFANGED: Final = r"(?i)^hxxp|\[\.\]|\[:"
+_HASH_LENGTH: Final = {"md5": 32, "sha1": 40, "sha256": 64}
+
+_WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\]:[0-9]{1,5}|([^\s:/@\[\]]+):([0-9]{1,5})")
+_DISPLAYED: Final = re.compile(r"[^<>]*[<\[]\s*(?:mailto:)?([^<>\[\]\s]+@[^<>\[\]\s]+)\s*[>\]]", re.IGNORECASE)
+_FREE_TEXT: Final = frozenset({"Mutex", "User Agent", "Email Subject", "Hashtag", "Registry Key"})
+
+
+class Settled(NamedTuple):
+    """A value settled: a type and summary, or a code, reason and hint for why not."""
+
+    type: str | None = None
+    summary: str | None = None
+    code: str | None = None
+    reason: str | None = None
+    hint: str | None = None
+
+
+SETTLED: Final = pl.Schema(dict.fromkeys(Settled._fields, pl.String))
+
+
+def settle(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return *frame* with the columns of `Settled` instead of ``value`` and ``declared``.
+
+    Args:
+        frame: Has ``value`` (the raw cell, no nulls) and ``declared`` (the feed's word for its type, or null).
+    """
+    text = pl.col("_text")
+    plain = (
+        pl.when(text.str.contains(_PLAIN_URL)).then(pl.lit("URL"))
+        .when(text.str.contains(_PLAIN_ADDRESS)).then(pl.lit("Address"))
+        .when(text.str.contains(_PLAIN_HASH) & (text.str.len_bytes() < 64)).then(pl.lit("File"))
+        .when(text.str.contains(_PLAIN_HASH) & (text.str.head(32) != text.str.tail(32))).then(pl.lit("File"))
+        .when(text.str.contains(_PLAIN_HOST) & (text.str.len_bytes() <= 253)
+              & ~text.str.contains("xn--", literal=True) & ~text.str.contains(FILE_ENDING)).then(pl.lit("Host"))
+        .when(text.str.contains(_PLAIN_ADDRESS_PORT)).then(pl.lit("Address:port"))
+    )  # fmt: skip
+    stripped = pl.col("value").str.strip_chars()
+    first_look = frame.with_columns(
+        pl.when(stripped.str.contains(_DEFANGED)).then(_refang_usual(stripped)).otherwise(stripped).alias("_text"),
+        _declared_type(frame).alias("_declared_type"),
+    ).with_columns(plain.alias("_plain"))
+    kind = pl.col("_plain").str.strip_suffix(":port")
+    # The type that a row declares must be the plain value's own; for a hash the algorithm as well.
+    agrees = pl.col("declared").is_null() | (
+        (kind == pl.col("_declared_type")) & (pl.col("_length").is_null() | (text.str.len_bytes() == pl.col("_length")))
+    )
+    looked = first_look.with_columns(_declared_length(frame).alias("_length")).with_columns(
+        pl.when(agrees).then(kind).alias("type"),
+    )
+    summary = (
+        pl.when(pl.col("_plain") == "File").then(text.str.to_uppercase())
+        .when(pl.col("_plain") == "Address:port").then(text.str.extract(r"^([0-9.]+)", 1))
+        .otherwise(text)
+    )  # fmt: skip
+    nothing = pl.lit(None, dtype=pl.String)
+    settled = looked.with_columns(
+        pl.when(pl.col("type").is_not_null()).then(summary).alias("summary"),
+        nothing.alias("code"), nothing.alias("reason"), nothing.alias("hint"),
+    )  # fmt: skip
+    helpers = ["_text", "_plain", "_declared_type", "_length"]
+    odd = settled.filter(pl.col("type").is_null())
+    if odd.is_empty():
+        return settled.drop(*helpers)
+    distinct = odd.select("value", "declared").unique(maintain_order=True)
+    exact = pl.DataFrame(
+        [settle_one(value, declared) for value, declared in distinct.iter_rows()], schema=SETTLED, orient="row"
+    )
+    lookup = pl.concat([distinct, exact], how="horizontal")
+    return (
+        settled.drop(*helpers)
+        .join(lookup, on=["value", "declared"], how="left", nulls_equal=True, maintain_order="left", suffix="_exact")
+        .select(
+            *(name for name in frame.columns),
+            *(pl.coalesce(name, f"{name}_exact").alias(name) for name in Settled._fields),
+        )
+    )
+
+
+def settle_one(value: str, declared: str | None = None) -> Settled:
+    """Settle one raw cell by the exact rules.
+
+    Args:
+        value: The cell as it stands in the feed.
+        declared: What the feed calls its type (``ip:port``, ``sha256``, ``URL``), if it does.
+    """
+    try:
+        return _settle(value, declared)
+    except InvalidValueError as error:
+        return Settled(code=error.code, reason=error.reason, hint=error.hint or None)
+
+
+def _settle(value: str, declared: str | None) -> Settled:
+    if not value.strip():
+        raise InvalidValueError("empty-value", "the row has no value")
+    word = plain_name(declared or "")
+    wanted = declared if declared in TYPES else TYPE_WORDS.get(word)
+    if declared and not wanted:
+        raise InvalidValueError(
+            "unsupported-type", f"the row declares the type '{declared}', which is no indicator", hint=", ".join(TYPES)
+        )
+    if wanted in _FREE_TEXT:
+        return Settled(wanted, canonical(wanted, value))
+    text = _without_extras(refang(value), wanted)
+    shape = classify(text)
+    if wanted == "ASN" and text.isdecimal():
+        shape = "ASN"  # a bare number is one only where the feed says so
+    if shape is None:
+        raise _not_an_indicator(text, wanted)
+    if wanted and shape != wanted:
+        raise InvalidValueError(
+            "type-mismatch", f"the feed declares {declared or wanted}, but '{text[:300]}' is shaped like {shape}"
+        )
+    summary = canonical(shape, text)
+    if shape == "File":
+        _check_hash(summary, word)
+    return Settled(shape, summary)
+
+
+def _without_extras(text: str, wanted: str | None) -> str:
+    """Take the port from ``192.0.2.1:443`` and ``[2001:db8::1]:443``, the name from ``Jane <jane@example.com>``."""
+    if (match := _WITH_PORT.fullmatch(text)) and wanted in (None, "Address", "Host"):
+        if match[3] and not 0 < int(match[3]) < 65536:
+            return text
+        return match[1] or match[2]
+    if (match := _DISPLAYED.fullmatch(text)) and wanted in (None, "EmailAddress"):
+        return match[1]
+    return text.removeprefix("mailto:") if wanted in (None, "EmailAddress") else text
+
+
+def _not_an_indicator(text: str, wanted: str | None) -> InvalidValueError:
+    if is_file_name(text):
+        return InvalidValueError("file-name", f"'{text[:300]}' is a file name, not a host")
+    head, slash, _ = text.partition("/")
+    if slash and classify(_without_extras(head, None)) in ("Host", "Address"):
+        return InvalidValueError(
+            "no-scheme", f"'{text[:300]}' is a URL without a scheme", hint="a URL begins with http:// or the like"
+        )
+    what = f"no valid {wanted}" if wanted else "no indicator of any type"
+    return InvalidValueError("not-an-indicator", f"'{text[:300]}' is {what}")
+
+
+def _check_hash(summary: str, word: str) -> None:
+    if len(summary) == 64 and summary[:32] == summary[32:]:
+        raise InvalidValueError("bad-hash", f"'{summary}' is 32 digits written twice, not a sha256")
+    algorithm = next((name for name in _HASH_LENGTH if name in word.replace("_", "")), None)
+    if algorithm and all(len(part) != _HASH_LENGTH[algorithm] for part in summary.split(" : ")):
+        raise InvalidValueError("type-mismatch", f"the feed declares {algorithm}, but '{summary}' has another length")
+
+
+def _refang_usual(text: pl.Expr) -> pl.Expr:
+    return (
+        text.str.replace_all("[.]", ".", literal=True)
+        .str.replace(r"(?i)^hxxp", "http")
+        .str.replace(r"^(https?)(?:\[://\]|\[:\]//)", "$1://")
+    )
+
+
+def _declared_type(frame: pl.DataFrame) -> pl.Expr:
+    distinct = frame["declared"].unique().drop_nulls().to_list()
+    types = {word: word if word in TYPES else TYPE_WORDS.get(plain_name(word)) for word in distinct}
+    return pl.col("declared").replace_strict(types, default=None, return_dtype=pl.String)
+
+
+def _declared_length(frame: pl.DataFrame) -> pl.Expr:
+    """The length of hash that a row declares (``sha256_hash``: 64), else null."""
+    lengths: dict[str, int | None] = {}
+    for word in frame["declared"].unique().drop_nulls().to_list():
+        plain = plain_name(word).replace("_", "")
+        lengths[word] = next((length for name, length in _HASH_LENGTH.items() if name in plain), None)
+    return pl.col("declared").replace_strict(lengths, default=None, return_dtype=pl.UInt32)
