@@ -1,1 +1,20 @@
 """Batch loads: plan into chunks, submit, poll, account for every record."""
+
+from tcetl.load.finish import finish
+from tcetl.load.plan import plan
+from tcetl.load.report import JobTime, LoadReport
+from tcetl.load.run import Chunk, Receipt, Run
+from tcetl.load.submit import Progress, advance, submit
+
+__all__ = [
+    "Chunk",
+    "JobTime",
+    "LoadReport",
+    "Progress",
+    "Receipt",
+    "Run",
+    "advance",
+    "finish",
+    "plan",
+    "submit",
+]

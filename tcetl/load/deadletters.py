@@ -1,0 +1,150 @@
+"""A dead letter for every record of a chunk that was not loaded, with its origin and what the platform said.
+
+What the platform says of single records (its errors) is held against what it says of the whole job (its counts), and
+the difference becomes dead letters too, so that the rows add up to the counts: naming the record where that is
+certain, naming none where it is not.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import Final
+
+import msgspec
+import polars as pl
+
+from tcetl.client.batch import BatchError
+from tcetl.load.attribute import Attributor, names_of
+from tcetl.load.run import Answer, Receipt, Run
+
+NO_CODE: Final = "no-code"
+"""Code of a complaint to which the platform gave none."""
+UNPROCESSED: Final = "unprocessed"
+"""Code of a record that the platform never got to."""
+UNEXPLAINED: Final = "unexplained"
+"""Code of a record that failed without a complaint of its own."""
+
+_BY_CODE: Final = {"0x1": "error", "0x2": "warning", "0x3": "info"}
+_BY_NAME: Final = {"err": "error", "error": "error", "warn": "warning", "warning": "warning", "info": "info"}
+_RANK: Final = {"error": 0, "warning": 1, "info": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    index: int | None  # of the record in its chunk; None when no record is named with certainty
+    code: str
+    severity: str
+    reason: str
+
+
+class _Document(msgspec.Struct):
+    indicator: list[msgspec.Raw]
+
+
+def dead_letters(run: Run, receipt: Receipt) -> pl.DataFrame:
+    """Return, in columns of REJECTS, a row per record of a chunk that was not loaded or that drew a complaint."""
+    answer = run.answer(receipt.chunk)
+    if not answer and receipt.succeeded == receipt.records:
+        return pl.DataFrame()
+    origins = pl.DataFrame(run.origins(receipt.chunk)).with_row_index("index").cast({"index": pl.Int64})
+    complaints = _merged(answer)
+    found = Attributor(names_of(origins["type"].to_list(), origins["summary"].to_list())).attribute(complaints)
+    letters = _account(_letters(complaints, found), receipt)
+
+    records = msgspec.json.decode(run.content(receipt.chunk), type=_Document).indicator
+    rows = pl.DataFrame(
+        {
+            "index": [letter.index for letter in letters],
+            "code": [letter.code for letter in letters],
+            "severity": [letter.severity for letter in letters],
+            "reason": [letter.reason for letter in letters],
+            "record": [None if letter.index is None else bytes(records[letter.index]).decode() for letter in letters],
+        },
+        schema={"index": pl.Int64, "code": pl.String, "severity": pl.String, "reason": pl.String, "record": pl.String},
+    )
+    return (
+        rows.join(origins, on="index", how="left", maintain_order="left")
+        .drop("index")
+        .with_columns(
+            stage=pl.lit("load"),
+            owner_name=pl.lit(run.settings.owner),
+            chunk=pl.lit(receipt.chunk),
+            batch_id=pl.lit(receipt.batch_id),
+        )
+    )
+
+
+def _merged(answer: Answer) -> list[BatchError]:
+    """Return every complaint once: the errors, which have sources, with the codes that the results give for them."""
+    coded: dict[str, list[BatchError]] = defaultdict(list)
+    for result in answer.results:
+        coded[result.reason].append(result)
+    complaints = []
+    for error in answer.errors:
+        same = coded[error.reason]
+        twin = next((result for result in same if error.code in (None, result.code)), None)
+        if twin:
+            same.remove(twin)
+            error = replace(  # noqa: PLW2901 - the fuller one
+                error, code=twin.code, severity=error.severity or twin.severity, message=error.message or twin.message
+            )
+        complaints.append(error)
+    return complaints + [result for rest in coded.values() for result in rest]
+
+
+def _letters(complaints: list[BatchError], found: list[int | None]) -> list[_Letter]:
+    """Return a letter per record, its gravest complaint first, and one per complaint that names no record."""
+    by_record: dict[int, list[_Letter]] = defaultdict(list)
+    nobodys: list[_Letter] = []
+    for complaint, index in zip(complaints, found, strict=True):
+        letter = _Letter(index, complaint.code or NO_CODE, _severity(complaint), _reason(complaint))
+        (nobodys if index is None else by_record[index]).append(letter)
+    letters = []
+    for _, same in sorted(by_record.items()):
+        same.sort(key=lambda letter: _RANK[letter.severity])
+        letters.append(replace(same[0], reason="; ".join(dict.fromkeys(letter.reason for letter in same))))
+    return letters + nobodys
+
+
+def _account(letters: list[_Letter], receipt: Receipt) -> list[_Letter]:
+    """Return *letters* and those for the records that were not loaded and drew no complaint."""
+    failed = {letter.index for letter in letters if letter.index is not None and letter.severity == "error"}
+    missing = receipt.records - (receipt.succeeded or 0) - len(failed)
+    if missing <= 0:
+        return letters
+    nobodys = [letter for letter in letters if letter.index is None and letter.severity == "error"]
+    unprocessed = receipt.unprocessed or 0
+    code = UNPROCESSED if missing <= unprocessed else UNEXPLAINED
+
+    rest = [index for index in range(receipt.records) if index not in failed]
+    if len(rest) == missing:  # nothing at all was loaded, so these were not
+        said = "; ".join(dict.fromkeys(letter.reason for letter in nobodys)) or "nothing about it"
+        reasons = {letter.index: letter.reason for letter in letters}
+        generic = f"the job loaded nothing; the platform said: {said}"
+        return [letter for letter in letters if letter.index in failed] + [
+            _Letter(index, code, "error", reasons.get(index, generic)) for index in rest
+        ]
+
+    # Jobs read their file as a stream: where the last failure has exactly as many records behind it as the platform
+    # left unprocessed, and every failure is known, they are those.
+    tail = [index for index in rest if index > max(failed, default=receipt.records)]
+    if len(tail) == missing == unprocessed:
+        reason = "the job ended at an error before this record"
+        return letters + [_Letter(index, UNPROCESSED, "error", reason) for index in tail]
+
+    unsaid = max(missing - len(nobodys), 0)
+    left = min(unsaid, unprocessed)
+    return [
+        *letters,
+        *[_Letter(None, UNPROCESSED, "error", "the platform did not get to a record and does not say which")] * left,
+        *[_Letter(None, UNEXPLAINED, "error", "the platform failed a record and does not say which")] * (unsaid - left),
+    ]
+
+
+def _severity(complaint: BatchError) -> str:
+    named = _BY_NAME.get((complaint.severity or "").lower())
+    return named or _BY_CODE.get((complaint.code or "")[:3].lower(), "error")
+
+
+def _reason(complaint: BatchError) -> str:
+    parts = (complaint.reason, complaint.message, complaint.source)
+    return " | ".join(dict.fromkeys(part for part in parts if part)) or "the platform gave no reason"

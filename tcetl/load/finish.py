@@ -1,0 +1,146 @@
+"""The end of a load: write every dead letter and the report, and only then judge it."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from tcetl import schema
+from tcetl.errors import LoadError, ReconciliationError, RejectedRecordsError
+from tcetl.load.deadletters import dead_letters
+from tcetl.load.report import JobTime, LoadReport
+from tcetl.load.run import Receipt, Run
+from tcetl.load.storage import replacing, write_whole
+
+
+@dataclass
+class _Tally:
+    """What the dead letters of the platform's come to, over all chunks."""
+
+    refused: Counter[str] = field(default_factory=Counter)
+    warnings: int = 0
+    unattributed: int = 0
+
+    def add(self, rows: pl.DataFrame) -> None:
+        refusals = rows.filter(severity="error")
+        self.refused.update(dict(refusals["code"].value_counts().iter_rows()))
+        self.warnings += rows.height - refusals.height
+        self.unattributed += rows["summary"].null_count()
+
+
+def finish(run: Run, *, max_errors: int = 0) -> LoadReport:
+    """Write the dead letters and the report of *run*, whose chunks have all been answered for; then judge it.
+
+    May be repeated: the same answers give the same files.
+
+    Args:
+        run: A load that `advance` calls done.
+        max_errors: Most records the platform may have refused or left.
+
+    Raises:
+        LoadError: A chunk is still open.
+        ReconciliationError: The counts do not add up. Dead letters and report are written.
+        RejectedRecordsError: More than *max_errors* records were not loaded. Dead letters and report are written.
+    """
+    receipts = run.receipts()
+    still_open = [receipt.chunk for receipt in receipts if receipt.phase != "saved"]
+    if still_open:
+        raise LoadError(
+            f"load {run.path} is not done: {len(still_open)} of {len(receipts)} chunks are open",
+            hint="submit it again; it goes on where it stopped",
+        )
+
+    tally = _Tally()
+    _write_rejects(run, receipts, tally)
+    report = _report(run, receipts, tally)
+    write_whole(run.report_path, msgspec.json.format(msgspec.json.encode(report)))
+    _judge(run, report, receipts, max_errors)
+    return report
+
+
+def _judge(run: Run, report: LoadReport, receipts: list[Receipt], max_errors: int) -> None:
+    uneven = [receipt for receipt in receipts if _unaccounted(receipt)]
+    if uneven:
+        first = uneven[0]
+        raise ReconciliationError(
+            f"{len(uneven)} of {len(receipts)} jobs do not add up; job {first.batch_id}: {first.records} records sent "
+            f"are not {first.succeeded} succeeded + {first.failed} failed + {first.unprocessed} unprocessed",
+            hint=f"see {run.rejects_path}",
+        )
+    lost = report.failed + report.unprocessed
+    if lost > max_errors:
+        reasons = ", ".join(f"{count} {code}" for code, count in sorted(report.refused.items()))
+        raise RejectedRecordsError(
+            f"{lost} of {report.sent} records were not loaded into {report.owner} ({reasons}); {max_errors} allowed",
+            hint=f"see {run.rejects_path}",
+        )
+
+
+def _report(run: Run, receipts: list[Receipt], tally: _Tally) -> LoadReport:
+    sent = sum(receipt.records for receipt in receipts)
+    rejected = Counter(run.plan.rejected) + Counter(run.counts.get("rejected", {}))
+    duplicates = int(run.counts.get("duplicates", 0))
+    times = [
+        JobTime(
+            batch_id=receipt.batch_id,
+            records=receipt.records,
+            created_at=receipt.created_at,
+            uploaded_at=receipt.uploaded_at,
+            completed_at=receipt.completed_at,
+        )
+        for receipt in receipts
+        if receipt.batch_id and receipt.created_at and receipt.uploaded_at and receipt.completed_at
+    ]
+    elapsed = max(time.completed_at for time in times) - min(time.created_at for time in times) if times else None
+    return LoadReport(
+        run_dir=str(run.path),
+        owner=run.settings.owner,
+        rows_read=run.counts.get("rows_read", rejected.total() + duplicates + sent),
+        rejected=dict(rejected),
+        duplicates=duplicates,
+        sent=sent,
+        jobs=len(receipts),
+        succeeded=sum(receipt.succeeded or 0 for receipt in receipts),
+        failed=sum(receipt.failed or 0 for receipt in receipts),
+        unprocessed=sum(receipt.unprocessed or 0 for receipt in receipts),
+        unaccounted=sum(map(_unaccounted, receipts)),
+        refused=dict(tally.refused),
+        warnings=tally.warnings,
+        unattributed=tally.unattributed,
+        rejects_path=str(run.rejects_path),
+        job_times=times,
+        seconds=elapsed.total_seconds() if elapsed else 0.0,
+    )
+
+
+def _unaccounted(receipt: Receipt) -> int:
+    return receipt.records - (receipt.succeeded or 0) - (receipt.failed or 0) - (receipt.unprocessed or 0)
+
+
+def _write_rejects(run: Run, receipts: list[Receipt], tally: _Tally) -> None:
+    """Write rejects.parquet and rejects.csv in one pass, a batch of rows at a time."""
+    with (
+        replacing(run.rejects_path) as parquet,
+        replacing(run.rejects_path.with_suffix(".csv")) as text,
+        pq.ParquetWriter(parquet, schema.REJECTS, compression="zstd") as columns,
+        pyarrow.csv.CSVWriter(text, schema.REJECTS) as lines,
+    ):
+        for table in _rejects(run, receipts, tally):
+            columns.write_table(table)
+            lines.write_table(table)
+
+
+def _rejects(run: Run, receipts: list[Receipt], tally: _Tally) -> Iterator[pa.Table]:
+    with run.planned_rejects_path.open("rb") as stream:
+        for batch in pq.ParquetFile(stream).iter_batches():
+            yield pa.Table.from_batches([batch]).cast(schema.REJECTS)
+    for receipt in receipts:
+        rows = dead_letters(run, receipt)
+        if rows.height:
+            tally.add(rows)
+            yield pa.Table.from_batches(schema.conform(rows.to_arrow().to_batches(), schema.REJECTS), schema.REJECTS)

@@ -1,0 +1,223 @@
+"""The run directory: the source of truth for one load.
+
+::
+
+    plan.json                     written last: what is to be loaded, and by what settings
+    chunks/NNNNN.json             the bytes of one batch job
+    chunks/NNNNN.origins.parquet  row i: type, summary and origin of record i of that chunk
+    receipts/NNNNN.json           how far the chunk has got, replaced at every step
+    answers/NNNNN.json            the errors and results the platform gave for it
+    rejects.plan.parquet          rows refused before anything was sent
+    rejects.parquet, rejects.csv  those, and what the platform refused
+    report.json                   the counts of the finished load
+    lock                          who is at work here
+
+Any process may pick the directory up and go on; see :mod:`tcetl.load.submit`.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tcetl.client.batch import BatchError, BatchSettings
+from tcetl.errors import LoadError
+from tcetl.load.lock import exclusive
+from tcetl.load.report import LoadReport
+from tcetl.load.storage import AnyPath, RunPath, locate, sha256, write_whole
+
+PLAN: Final = "plan.json"
+FORMAT: Final = 1
+"""Version of the directory's layout; a newer one is refused."""
+
+Phase = Literal["planned", "created", "uploaded", "completed", "saved"]
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """One batch job's worth of records: its number, how many, how many bytes, and their SHA-256."""
+
+    chunk: int
+    records: int
+    bytes: int
+    sha256: str
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """How far one chunk has got, and what the platform answered for it.
+
+    ``upload_started_at`` is written before the first byte goes out: a receipt in phase ``created`` without it was
+    certainly never uploaded, and one with it must be asked about first. ``uploads`` counts the attempts.
+    """
+
+    chunk: int
+    records: int
+    bytes: int
+    sha256: str
+    phase: Phase = "planned"
+    batch_id: int | None = None
+    succeeded: int | None = None
+    failed: int | None = None
+    unprocessed: int | None = None
+    created_at: datetime | None = None
+    upload_started_at: datetime | None = None
+    uploads: int = 0
+    uploaded_at: datetime | None = None
+    completed_at: datetime | None = None
+
+    def but(self, **changes: Any) -> "Receipt":
+        """Return this receipt with *changes*."""
+        return msgspec.structs.replace(self, **changes)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the platform said about one chunk's records; false when it said nothing."""
+
+    errors: list[BatchError]
+    results: list[BatchError]
+
+    def __bool__(self) -> bool:
+        return bool(self.errors or self.results)
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What ``plan.json`` holds. ``rejected`` counts, by code, what planning itself refused."""
+
+    format: int
+    created_at: datetime
+    settings: dict[str, Any]
+    counts: dict[str, Any]
+    rejected: dict[str, int]
+    chunks: list[Chunk]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A planned load and its directory; reads are from the files, so two processes never see different truths."""
+
+    path: RunPath
+    settings: BatchSettings
+    counts: Mapping[str, Any]
+    plan: Plan
+
+    @classmethod
+    def open(cls, run_dir: AnyPath) -> "Run":
+        """Return the planned load at *run_dir*.
+
+        Raises:
+            LoadError: There is no finished plan, or it cannot be read.
+        """
+        path = locate(run_dir)
+        try:
+            plan = msgspec.json.decode((path / PLAN).read_bytes(), type=Plan)
+        except FileNotFoundError:
+            raise LoadError(f"{path} holds no planned load", hint="plan one there first") from None
+        except msgspec.DecodeError as error:
+            raise LoadError(f"{path / PLAN} is damaged: {error}", hint="plan the load in a new directory") from error
+        if plan.format > FORMAT:
+            raise LoadError(f"{path} was planned by a newer tcetl (layout {plan.format})", hint="upgrade tcetl")
+        return cls(path, BatchSettings.from_json(plan.settings), plan.counts, plan)
+
+    @staticmethod
+    def is_planned(run_dir: AnyPath) -> bool:
+        """Whether *run_dir* holds a finished plan."""
+        return (locate(run_dir) / PLAN).exists()
+
+    @property
+    def chunks(self) -> list[Chunk]:
+        """The chunks, in order."""
+        return self.plan.chunks
+
+    @property
+    def rejects_path(self) -> RunPath:
+        """Where the dead letters are, once the load is finished; beside them lies the same as CSV."""
+        return self.path / "rejects.parquet"
+
+    @property
+    def planned_rejects_path(self) -> RunPath:
+        """Where the rows are that were refused before anything was sent."""
+        return self.path / "rejects.plan.parquet"
+
+    @property
+    def report_path(self) -> RunPath:
+        """Where the report is, once the load is finished."""
+        return self.path / "report.json"
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Hold this directory against other processes for a ``with`` block; LoadError names who holds it already."""
+        return exclusive(self.path / "lock")
+
+    def content(self, chunk: int) -> bytes:
+        """Return the bytes of *chunk*, which are the ones that were planned.
+
+        Raises:
+            LoadError: They are missing or not the same any more.
+        """
+        path = self.path / "chunks" / f"{chunk:05}.json"
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise LoadError(f"{path} is missing", hint="plan the load in a new directory") from None
+        if sha256(content) != self.chunks[chunk].sha256:
+            raise LoadError(f"{path} is not what was planned", hint="plan the load in a new directory")
+        return content
+
+    def origins(self, chunk: int) -> pa.Table:
+        """Return type, summary and origin (source, file, row, pointer, raw) of each record of *chunk*, in order."""
+        with (self.path / "chunks" / f"{chunk:05}.origins.parquet").open("rb") as stream:
+            return pq.read_table(stream)
+
+    def receipts(self) -> list[Receipt]:
+        """Return every chunk's receipt as it stands now.
+
+        Raises:
+            LoadError: One is missing or damaged. Guessing it could load that chunk twice.
+        """
+        return list(self._receipts())
+
+    def _receipts(self) -> Iterator[Receipt]:
+        for chunk in self.chunks:
+            path = self._receipt_path(chunk.chunk)
+            try:
+                receipt = msgspec.json.decode(path.read_bytes(), type=Receipt)
+            except (FileNotFoundError, msgspec.DecodeError) as error:
+                raise LoadError(
+                    f"receipt {path} is missing or damaged, so chunk {chunk.chunk} may or may not be loaded",
+                    hint="restore it, or plan the load in a new directory",
+                ) from error
+            yield receipt
+
+    def write_receipt(self, receipt: Receipt) -> None:
+        """Replace the receipt of its chunk, durably and in one step."""
+        write_whole(self._receipt_path(receipt.chunk), msgspec.json.encode(receipt))
+
+    def report(self) -> LoadReport:
+        """Return the report of the finished load.
+
+        Raises:
+            LoadError: The load is not finished.
+        """
+        try:
+            return LoadReport.from_json(self.report_path.read_bytes())
+        except FileNotFoundError:
+            raise LoadError(
+                f"load {self.path} is not finished", hint="submit it first; it goes on where it stopped"
+            ) from None
+
+    def write_answer(self, chunk: int, answer: Answer) -> None:
+        """Keep what the platform said about *chunk*."""
+        write_whole(self._answer_path(chunk), msgspec.json.encode(answer))
+
+    def answer(self, chunk: int) -> Answer:
+        """Return what the platform said about *chunk*, whose receipt is ``saved``."""
+        return msgspec.json.decode(self._answer_path(chunk).read_bytes(), type=Answer)
+
+    def _answer_path(self, chunk: int) -> RunPath:
+        return self.path / "answers" / f"{chunk:05}.json"
+
+    def _receipt_path(self, chunk: int) -> RunPath:
+        return self.path / "receipts" / f"{chunk:05}.json"
