@@ -1,0 +1,118 @@
+"""Writing indicators as a file of one format: counted, checked, and published whole or not at all."""
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+
+from tcetl.atomic import AtomicFile
+from tcetl.errors import ConfigError, PublishError
+from tcetl.siem.cef import Cef
+from tcetl.siem.csv import Csv
+from tcetl.siem.format import Encoded, Format, with_options
+from tcetl.siem.ndjson import Ndjson
+
+FORMATS: Final[Mapping[str, type[Format]]] = {"cef": Cef, "csv": Csv, "ndjson": Ndjson}
+"""The formats by name; a further one is a module and a line here."""
+
+_THREADS: Final = 2  # more batches at once would cost memory and gain little: polars has threads of its own
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export wrote: records written and skipped (by reason), values truncated (by field), and the file."""
+
+    path: Path
+    format: str
+    written: int
+    skipped: dict[str, int]
+    truncated: dict[str, int]
+    bytes: int
+    sha256: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON-ready values: small, for XComs and reports."""
+        return {**asdict(self), "path": str(self.path)}
+
+
+def export(
+    batches: Iterable[pa.RecordBatch],
+    path: str | os.PathLike[str],
+    format: str,  # noqa: A002 - the word users know
+    *,
+    allow_empty: bool = False,
+    on_progress: Callable[[int], None] | None = None,
+    **options: Any,
+) -> ExportReport:
+    """Write *batches* to *path* in *format*, one record batch in memory at a time.
+
+    The records stand in the order in which they come. The file appears when it is complete; if anything fails, the
+    source included, what was at *path* before is still there.
+
+    Args:
+        batches: Record batches of INDICATORS, or of the columns that ``FORMATS[format].columns`` names.
+        path: File to write or replace; missing folders are made.
+        format: A name in :data:`FORMATS`.
+        allow_empty: Write the file even if no record was written.
+        on_progress: Called with the records read so far.
+        **options: The format's own options; see its class.
+
+    Raises:
+        ConfigError: The format or an option is unknown, or an option has no such value.
+        PublishError: The file cannot be written, or no record was written; what the source raises passes through.
+    """
+    if format not in FORMATS:
+        raise ConfigError(f"no export format {format!r}", hint=f"known are {', '.join(FORMATS)}")
+    encoder = with_options(FORMATS[format], format, options)
+
+    target = Path(path).absolute()
+    read = written = 0
+    skipped: Counter[str] = Counter()
+    truncated: Counter[str] = Counter()
+    with AtomicFile(target) as file:
+        file.write(encoder.header())
+        for rows, encoded in _encoded(batches, encoder):
+            file.write(encoded.text)
+            read += rows
+            written += encoded.written
+            skipped.update(encoded.skipped)
+            truncated.update(encoded.truncated)
+            if on_progress:
+                on_progress(read)
+
+        if not written and not allow_empty:
+            raise PublishError(
+                f"nothing to write to {target}: {read:,} records read, {skipped.total():,} skipped",
+                hint="check the dataset, or allow an empty file (allow_empty)",
+            )
+
+    # + drops what never happened
+    return ExportReport(target, format, written, dict(+skipped), dict(+truncated), file.size, file.sha256)
+
+
+def _encoded(batches: Iterable[pa.RecordBatch], encoder: Format) -> Iterator[tuple[int, Encoded]]:
+    """Rows and text of each batch, in order; a few batches are encoded at once, as polars runs without the GIL."""
+    ahead: deque[tuple[int, Future[Encoded]]] = deque()
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="export") as threads:
+        try:
+            for batch in batches:
+                ahead.append((batch.num_rows, threads.submit(_encode, batch, encoder)))
+                if len(ahead) > _THREADS:
+                    rows, encoded = ahead.popleft()
+                    yield rows, encoded.result()
+            for rows, encoded in ahead:
+                yield rows, encoded.result()
+        finally:
+            threads.shutdown(wait=True, cancel_futures=True)
+
+
+def _encode(batch: pa.RecordBatch, encoder: Format) -> Encoded:
+    frame = pl.from_arrow(batch.select(encoder.columns))
+    assert isinstance(frame, pl.DataFrame)  # a record batch never becomes a Series
+    return encoder.encode(frame)
