@@ -5,9 +5,7 @@ are the highest, ``first_seen`` the earliest, ``last_seen`` the latest, tags the
 the first in alphabetical order.
 """
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Final
 
 import polars as pl
@@ -17,80 +15,68 @@ from tcetl.feeds import ROW
 INTO: Final = "_into"
 """The row that a duplicate merged into."""
 
+TAG_CELLS: Final = "\n"
+"""Joins the tag cells of rows that merged."""
+
+_AT: Final = "_at"
 _GROUP: Final = "_group"
-_LONGEST_TAG: Final = 128
-_BETWEEN_TAGS: Final = re.compile(r"[,;|\n]|\s+(?=#)")
+_RULES: Final = {
+    "description": pl.col("description").min(),
+    "source": pl.col("source").min(),
+    "first_seen": pl.col("first_seen").min(),
+    "last_seen": pl.col("last_seen").max(),
+    "rating": pl.col("rating").max(),
+    "confidence": pl.col("confidence").max(),
+    "tags": pl.col("tags").unique().sort().str.join(TAG_CELLS),
+}
 
 
-@dataclass(frozen=True, slots=True)
 class Merged:
-    """``unique`` rows sorted by type and summary, their ``tags`` as sorted lists, and the ``duplicates`` of them."""
+    """Rows (with ``type``, ``summary`` and ``_row``) by identity, sorted by type and summary.
 
-    unique: pl.DataFrame
-    duplicates: pl.DataFrame
-
-
-def merge(rows: pl.DataFrame, tags: Sequence[str]) -> Merged:
-    """Merge *rows* (candidates with ``type`` and ``summary``) that are the same indicator; *tags* go to every one."""
-    ordered = rows.with_columns(pl.col("tags").fill_null("")).sort("type", "summary", ROW)
-    first = (pl.col("type") != pl.col("type").shift(1)) | (pl.col("summary") != pl.col("summary").shift(1))
-    ordered = ordered.with_columns(first.fill_null(value=True).alias("_first"))
-    ordered = ordered.with_columns(
-        pl.col("_first").cum_sum().alias(_GROUP),
-        pl.when("_first").then(ROW).forward_fill().alias(INTO),
-    )
-    duplicates = ordered.filter(~pl.col("_first"))
-    unique = ordered.filter("_first")
-    lists = _tag_lists(ordered["tags"], tags)
-    if duplicates.is_empty():
-        unique = unique.join(lists, left_on="tags", right_on="cell", how="left", maintain_order="left")
-        unique = unique.drop("tags").rename({"list": "tags"})
-    else:
-        unique = _with_merged(unique, ordered, duplicates, lists)
-    return Merged(unique.drop("_first", _GROUP, INTO), duplicates)
-
-
-def _with_merged(
-    unique: pl.DataFrame, ordered: pl.DataFrame, duplicates: pl.DataFrame, lists: pl.DataFrame
-) -> pl.DataFrame:
-    groups = duplicates[_GROUP].unique()
-    many = ordered.filter(pl.col(_GROUP).is_in(groups.implode()))
-    merged = many.group_by(_GROUP).agg(
-        pl.col("description", "source", "first_seen").min(),
-        pl.col("last_seen", "rating", "confidence").max(),
-    )
-    tags = (
-        many.select(_GROUP, "tags").unique()
-        .join(lists, left_on="tags", right_on="cell")
-        .select(_GROUP, pl.col("list"))
-        .explode("list", empty_as_null=True, keep_nulls=True)
-        .group_by(_GROUP).agg(pl.col("list").drop_nulls().unique().sort())
-    )  # fmt: skip
-    alone = unique.filter(~pl.col(_GROUP).is_in(groups.implode()))
-    alone = alone.join(lists, left_on="tags", right_on="cell", how="left").drop("tags").rename({"list": "tags"})
-    together = (
-        unique.filter(pl.col(_GROUP).is_in(groups.implode()))
-        .drop("tags", *(name for name in merged.columns if name != _GROUP))
-        .join(merged, on=_GROUP).join(tags, on=_GROUP).rename({"list": "tags"})
-    )  # fmt: skip
-    return pl.concat([alone, together.select(alone.columns)]).sort(_GROUP)
-
-
-def _tag_lists(cells: pl.Series, tags: Sequence[str]) -> pl.DataFrame:
-    """Return for every distinct cell the sorted list of its tags and *tags*."""
-    distinct = cells.unique().sort()
-    return pl.DataFrame(
-        {
-            "cell": distinct,
-            "list": pl.Series([split_tags(cell, tags) for cell in distinct], dtype=pl.List(pl.String)),
-        }
-    )
-
-
-def split_tags(cell: str, more: Sequence[str] = ()) -> list[str]:
-    """Return the tags in *cell* and *more*, sorted, each once; ``#`` before a tag is notation.
-
-    A tag longer than the platform's 128 characters is left out: it would fail the whole indicator.
+    Only positions are sorted, and the unique rows are gathered in slices, so that the rows stand in memory once.
     """
-    found = {tag.strip().lstrip("#").strip() for tag in _BETWEEN_TAGS.split(cell)}
-    return sorted({tag for tag in found if 0 < len(tag) <= _LONGEST_TAG and tag.lower() != "none"} | set(more))
+
+    def __init__(self, rows: pl.DataFrame) -> None:
+        self._rows = rows
+        keys = rows.select("type", "summary", ROW).with_row_index(_AT).sort("type", "summary", ROW)
+        same = (pl.col("type") == pl.col("type").shift(1)) & (pl.col("summary") == pl.col("summary").shift(1))
+        keys = keys.select(_AT, "type", ROW, same.fill_null(value=False).alias("_same")).with_columns(
+            (~pl.col("_same")).cum_sum().alias(_GROUP)
+        )
+        self._unique = keys.filter(~pl.col("_same")).select(_AT, _GROUP)
+        self.by_type: dict[str, int] = dict(
+            keys.filter(~pl.col("_same"))
+            .group_by("type")
+            .len()
+            .sort("type")
+            .with_columns(pl.col("type").cast(str))
+            .iter_rows()
+        )
+        again = keys.with_columns(pl.when(~pl.col("_same")).then(ROW).forward_fill().alias(INTO)).filter("_same")
+        self.duplicates = rows.select("type", "summary", "raw", ROW)[again[_AT]].with_columns(again[INTO])
+        # Members of groups of several: those that repeat, and the first before them.
+        members = keys.filter(pl.col("_same") | pl.col("_same").shift(-1, fill_value=False))
+        rules = [rule for name, rule in _RULES.items() if name in rows.columns]
+        self._merged = (
+            rows[members[_AT]].with_columns(members[_GROUP]).group_by(_GROUP).agg(*rules).sort(_GROUP)
+            if rules and not members.is_empty()
+            else None
+        )  # fmt: skip
+
+    def unique(self, rows: int) -> Iterator[pl.DataFrame]:
+        """Yield the unique rows, merged, in slices of *rows*."""
+        for piece in self._unique.iter_slices(rows):
+            gathered = self._rows[piece[_AT]]
+            if self._merged is None:
+                yield gathered
+                continue
+            first, last = piece[_GROUP][0], piece[_GROUP][-1]
+            merged = self._merged.filter(pl.col(_GROUP).is_between(first, last))
+            joined = gathered.with_columns(piece[_GROUP]).join(
+                merged, on=_GROUP, how="left", suffix="_merged", maintain_order="left"
+            )
+            names = [name for name in merged.columns if name != _GROUP]
+            yield joined.with_columns(pl.coalesce(f"{name}_merged", name).alias(name) for name in names).drop(
+                _GROUP, *(f"{name}_merged" for name in names)
+            )

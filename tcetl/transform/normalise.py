@@ -9,12 +9,11 @@ import pyarrow as pa
 
 from tcetl.errors import FeedError
 from tcetl.feeds import Feed
-from tcetl.schema import REJECTS, empty_table
 from tcetl.transform.columns import ColumnMap, map_columns
-from tcetl.transform.merge import INTO, merge
+from tcetl.transform.merge import INTO, Merged
 from tcetl.transform.rows import Candidates
 from tcetl.transform.settle import settle
-from tcetl.transform.tables import indicator_table, reject_rows
+from tcetl.transform.tables import indicator_table, reject_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,32 +93,35 @@ def normalise(
         if not batch.frame.is_empty():
             if candidates is None:
                 candidates = Candidates(columns or map_columns(feed.columns, batch.frame, file=feed.file))
-            settled = settle(candidates.of(batch.frame))
-            good.append(settled.filter(pl.col("type").is_not_null()).drop("code", "reason", "hint"))
-            bad = settled.filter(pl.col("type").is_null()).with_columns(pl.lit(candidates.columns.value).alias("field"))
+            settled, bad = settle(candidates.of(batch.frame))
+            good.append(settled)
             rejected.update(bad["code"].to_list())
-            rejects.append(reject_rows(bad, feed, owner=owner, stage="normalise", severity="error"))
+            rejects.append(
+                reject_table(
+                    bad, feed, owner=owner, stage="normalise", severity="error", field=candidates.columns.value
+                )
+            )
         if on_progress:
             on_progress(rows_read, None)
     if candidates is None:
         raise FeedError(f"no row of {feed.file} could be read: {dict(rejected) or 'there is none'}")
-    merged = merge(pl.concat(good), tags)
+    merged = Merged(pl.concat(good))
+    good.clear()
     duplicates = merged.duplicates.with_columns(
-        pl.lit(candidates.columns.value).alias("field"),
         pl.lit("duplicate").alias("code"),
         pl.format("the same indicator as row {}, which it was merged into", INTO).alias("reason"),
-        pl.lit(None, dtype=pl.String).alias("hint"),
     )
-    rejects.append(reject_rows(duplicates, feed, owner=owner, stage="duplicate", severity="info"))
-    by_type = merged.unique.group_by("type").len().sort("type")
+    rejects.append(
+        reject_table(duplicates, feed, owner=owner, stage="duplicate", severity="info", field=candidates.columns.value)
+    )
     return Normalised(
-        indicators=indicator_table(merged.unique, feed, owner=owner, rating=rating, confidence=confidence),
-        rejects=pa.concat_tables(rejects or [empty_table(REJECTS)]),
+        indicators=indicator_table(merged, feed, owner=owner, rating=rating, confidence=confidence, tags=tags),
+        rejects=pa.concat_tables(rejects),
         counts=FeedCounts(
             rows_read=rows_read,
             rejected=dict(sorted(rejected.items())),
-            duplicates=merged.duplicates.height,
-            indicators=dict(by_type.iter_rows()),
+            duplicates=duplicates.height,
+            indicators=merged.by_type,
         ),
         columns=candidates.columns,
         unused=[column for column in feed.columns if column not in candidates.columns.used()],

@@ -26,8 +26,18 @@ _PLAIN_ADDRESS_PORT: Final = rf"^{_IPV4}:{_PORT}$"
 _PLAIN_HOST: Final = rf"^{_HOST}$"
 _PLAIN_URL: Final = rf"^(?:https?|ftp)://(?:{_IPV4}|{_HOST})(?::{_PORT})?{_REST}$"
 _PLAIN_HASH: Final = r"^(?:[0-9A-Fa-f]{64}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32})$"
+_TEXT: Final = pl.col("_text")
+_PATTERNS: Final = (
+    pl.when(_TEXT.str.contains(_PLAIN_URL)).then(pl.lit("URL"))
+    .when(_TEXT.str.contains(_PLAIN_ADDRESS)).then(pl.lit("Address"))
+    .when(_TEXT.str.contains(_PLAIN_HASH) & (_TEXT.str.len_bytes() < 64)).then(pl.lit("File"))
+    .when(_TEXT.str.contains(_PLAIN_HASH) & (_TEXT.str.head(32) != _TEXT.str.tail(32))).then(pl.lit("File"))
+    .when(_TEXT.str.contains(_PLAIN_HOST) & (_TEXT.str.len_bytes() <= 253)
+          & ~_TEXT.str.contains("xn--", literal=True) & ~_TEXT.str.contains(FILE_ENDING)).then(pl.lit("Host"))
+    .when(_TEXT.str.contains(_PLAIN_ADDRESS_PORT)).then(pl.lit("Address:port"))
+)  # fmt: skip
 _DEFANGED: Final = r"(?i)^hxxp|\[\.\]|\[:"
-_HASH_LENGTH: Final = {"md5": 32, "sha1": 40, "sha256": 64}
+_HASH_LENGTH: Final = {"md5": 32, "sha1": 40, "sha256": 64, "sha_1": 40, "sha_256": 64}
 
 _WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\]:[0-9]{1,5}|([^\s:/@\[\]]+):([0-9]{1,5})")
 _DISPLAYED: Final = re.compile(r"[^<>]*[<\[]\s*(?:mailto:)?([^<>\[\]\s]+@[^<>\[\]\s]+)\s*[>\]]", re.IGNORECASE)
@@ -44,65 +54,67 @@ class Settled(NamedTuple):
     hint: str | None = None
 
 
+KINDS: Final = pl.Enum(sorted(TYPES))
+"""The data type of a column of indicator types; it sorts alphabetically."""
+
 SETTLED: Final = pl.Schema(dict.fromkeys(Settled._fields, pl.String))
 
 
-def settle(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return *frame* with the columns of `Settled` instead of ``value`` and ``declared``.
+def settle(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows of *frame* that are indicators, and those that are not.
+
+    The former get ``type`` and ``summary``, the latter ``code``, ``reason`` and ``hint``; the order of rows is not
+    kept.
 
     Args:
-        frame: Has ``value`` (the raw cell, no nulls) and ``declared`` (the feed's word for its type, or null).
+        frame: Has ``value`` (the raw cell, no nulls) and ``declared`` (the feed's word for its type, or null); its
+            other columns are passed on.
     """
-    text = pl.col("_text")
-    plain = (
-        pl.when(text.str.contains(_PLAIN_URL)).then(pl.lit("URL"))
-        .when(text.str.contains(_PLAIN_ADDRESS)).then(pl.lit("Address"))
-        .when(text.str.contains(_PLAIN_HASH) & (text.str.len_bytes() < 64)).then(pl.lit("File"))
-        .when(text.str.contains(_PLAIN_HASH) & (text.str.head(32) != text.str.tail(32))).then(pl.lit("File"))
-        .when(text.str.contains(_PLAIN_HOST) & (text.str.len_bytes() <= 253)
-              & ~text.str.contains("xn--", literal=True) & ~text.str.contains(FILE_ENDING)).then(pl.lit("Host"))
-        .when(text.str.contains(_PLAIN_ADDRESS_PORT)).then(pl.lit("Address:port"))
-    )  # fmt: skip
-    stripped = pl.col("value").str.strip_chars()
-    first_look = frame.with_columns(
-        pl.when(stripped.str.contains(_DEFANGED)).then(_refang_usual(stripped)).otherwise(stripped).alias("_text"),
-        _declared_type(frame).alias("_declared_type"),
-    ).with_columns(plain.alias("_plain"))
-    kind = pl.col("_plain").str.strip_suffix(":port")
+    value = pl.col("value")
+    defanged = frame.select(value.str.contains(_DEFANGED)).to_series()
+    parts = [
+        _settle_plain(frame.filter(~defanged).with_columns(_stripped(frame).alias("_text"))),
+        _settle_plain(frame.filter(defanged).with_columns(_refang_usual(value.str.strip_chars()).alias("_text"))),
+    ]
+    odd = pl.concat([rest for _, rest in parts])
+    exact = _settle_exactly(odd)
+    settled = pl.col("type").is_not_null()
+    good = exact.filter(settled).drop("code", "reason", "hint").with_columns(pl.col("type").cast(KINDS))
+    bad = exact.filter(~settled).drop("type", "summary")
+    return pl.concat([*(plain for plain, _ in parts), good]), bad
+
+
+def _settle_plain(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows that the patterns settle by their ``_text``, and the rest."""
+    text, plain = pl.col("_text"), pl.col("_plain")
+    declared_type, declared_length = _declared(frame["declared"])
     # The type that a row declares must be the plain value's own; for a hash the algorithm as well.
+    kind = plain.str.strip_suffix(":port")
     agrees = pl.col("declared").is_null() | (
-        (kind == pl.col("_declared_type")) & (pl.col("_length").is_null() | (text.str.len_bytes() == pl.col("_length")))
+        (kind == declared_type) & (declared_length.is_null() | (text.str.len_bytes() == declared_length))
     )
-    looked = first_look.with_columns(_declared_length(frame).alias("_length")).with_columns(
-        pl.when(agrees).then(kind).alias("type"),
+    looked = frame.with_columns(_PATTERNS.alias("_plain")).with_columns(
+        (agrees & plain.is_not_null()).alias("_settled")
     )
     summary = (
-        pl.when(pl.col("_plain") == "File").then(text.str.to_uppercase())
-        .when(pl.col("_plain") == "Address:port").then(text.str.extract(r"^([0-9.]+)", 1))
+        pl.when(plain == "File").then(text.str.to_uppercase())
+        .when(plain == "Address:port").then(text.str.extract(r"^([0-9.]+)", 1))
         .otherwise(text)
     )  # fmt: skip
-    nothing = pl.lit(None, dtype=pl.String)
-    settled = looked.with_columns(
-        pl.when(pl.col("type").is_not_null()).then(summary).alias("summary"),
-        nothing.alias("code"), nothing.alias("reason"), nothing.alias("hint"),
-    )  # fmt: skip
-    helpers = ["_text", "_plain", "_declared_type", "_length"]
-    odd = settled.filter(pl.col("type").is_null())
-    if odd.is_empty():
-        return settled.drop(*helpers)
-    distinct = odd.select("value", "declared").unique(maintain_order=True)
+    rest = looked.filter(~pl.col("_settled")).drop("_text", "_plain", "_settled")
+    settled = looked.filter("_settled").with_columns(kind.cast(KINDS).alias("type"), summary.alias("summary"))
+    return settled.drop("_text", "_plain", "_settled", "value", "declared"), rest
+
+
+def _settle_exactly(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return *frame* with the columns of `Settled`; each distinct value goes through the exact rules once."""
+    distinct = frame.select("value", "declared").unique(maintain_order=True)
     exact = pl.DataFrame(
         [settle_one(value, declared) for value, declared in distinct.iter_rows()], schema=SETTLED, orient="row"
     )
     lookup = pl.concat([distinct, exact], how="horizontal")
-    return (
-        settled.drop(*helpers)
-        .join(lookup, on=["value", "declared"], how="left", nulls_equal=True, maintain_order="left", suffix="_exact")
-        .select(
-            *(name for name in frame.columns),
-            *(pl.coalesce(name, f"{name}_exact").alias(name) for name in Settled._fields),
-        )
-    )
+    joined = frame.join(lookup, on=["value", "declared"], how="left", nulls_equal=True, maintain_order="left")
+    return joined.drop("value", "declared")
 
 
 def settle_one(value: str, declared: str | None = None) -> Settled:
@@ -171,7 +183,7 @@ def _not_an_indicator(text: str, wanted: str | None) -> InvalidValueError:
 def _check_hash(summary: str, word: str) -> None:
     if len(summary) == 64 and summary[:32] == summary[32:]:
         raise InvalidValueError("bad-hash", f"'{summary}' is 32 digits written twice, not a sha256")
-    algorithm = next((name for name in _HASH_LENGTH if name in word.replace("_", "")), None)
+    algorithm = next((name for name in _HASH_LENGTH if name in word), None)
     if algorithm and all(len(part) != _HASH_LENGTH[algorithm] for part in summary.split(" : ")):
         raise InvalidValueError("type-mismatch", f"the feed declares {algorithm}, but '{summary}' has another length")
 
@@ -184,16 +196,21 @@ def _refang_usual(text: pl.Expr) -> pl.Expr:
     )
 
 
-def _declared_type(frame: pl.DataFrame) -> pl.Expr:
-    distinct = frame["declared"].unique().drop_nulls().to_list()
-    types = {word: word if word in TYPES else TYPE_WORDS.get(plain_name(word)) for word in distinct}
-    return pl.col("declared").replace_strict(types, default=None, return_dtype=pl.String)
+def _stripped(frame: pl.DataFrame) -> pl.Expr:
+    """The value without outer blanks; the very column where no cell has any, so that its text is not copied."""
+    value = pl.col("value")
+    return value.str.strip_chars() if frame["value"].str.contains(r"^\s|\s$").any() else value
 
 
-def _declared_length(frame: pl.DataFrame) -> pl.Expr:
-    """The length of hash that a row declares (``sha256_hash``: 64), else null."""
+def _declared(words: pl.Series) -> tuple[pl.Expr, pl.Expr]:
+    """The type that each row declares, and the length of hash (``sha256_hash``: 64), null where it does not say."""
+    types: dict[str, str | None] = {}
     lengths: dict[str, int | None] = {}
-    for word in frame["declared"].unique().drop_nulls().to_list():
-        plain = plain_name(word).replace("_", "")
-        lengths[word] = next((length for name, length in _HASH_LENGTH.items() if name in plain), None)
-    return pl.col("declared").replace_strict(lengths, default=None, return_dtype=pl.UInt32)
+    for word in words.unique().drop_nulls():
+        types[word] = word if word in TYPES else TYPE_WORDS.get(plain_name(word))
+        lengths[word] = next((size for name, size in _HASH_LENGTH.items() if name in plain_name(word)), None)
+    declared = pl.col("declared")
+    return (
+        declared.replace_strict(types, default=None, return_dtype=pl.String),
+        declared.replace_strict(lengths, default=None, return_dtype=pl.UInt32),
+    )

@@ -73,8 +73,8 @@ TYPE_WORDS: Final[dict[str, str]] = {
     **dict.fromkeys(("hashtag",), "Hashtag"),
 }  # fmt: skip
 
-NOTHING: Final = ("", "none", "null", "n/a", "na", "nan", "-", "unknown")
-"""What feeds write where they have nothing to say, lower case."""
+NOTHING: Final = r"(?i)^(?:none|null|n/a|na|nan|-|unknown)?$"
+"""What feeds write where they have nothing to say."""
 
 _ASIDE: Final = re.compile(r"\([^)]*\)")
 _NOT_WORD: Final = re.compile(r"[^a-z0-9]+")
