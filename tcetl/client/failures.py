@@ -18,12 +18,6 @@ _NOT_SENT: Final = (
     urllib3.exceptions.ConnectTimeoutError,
     urllib3.exceptions.ProxyError,
 )
-_UNUSABLE: Final = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.MissingSchema,
-    requests.exceptions.InvalidHeader,
-)
 _REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (urllib3.exceptions.ProxyError, "the proxy does not let us through"),
     (socket.gaierror, "its name cannot be resolved"),
@@ -39,15 +33,15 @@ _REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
 )
 
 
-def failure_of(error: requests.RequestException, request: str, host: str) -> TcetlError:
+def failure_of(error: requests.RequestException | ValueError, request: str, host: str) -> TcetlError:
     """The error that *error* stands for.
 
     Args:
-        error: What the HTTP library raised.
+        error: What the HTTP library raised; of it, all that makes a request impossible is a ValueError.
         request: Method and path, to name it.
         host: Host of the API.
     """
-    if isinstance(error, _UNUSABLE):
+    if isinstance(error, ValueError):
         return ConfigError(f"{request}: the API URL, the proxy or a credential cannot be used in a request")
     causes = _causes(error)
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):

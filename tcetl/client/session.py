@@ -169,7 +169,7 @@ class Session:
                     stream=call.stream,
                     allow_redirects=False,  # a redirect would carry our signature to where it was not meant for
                 )
-            except requests.RequestException as error:
+            except (requests.RequestException, ValueError) as error:
                 raise failure_of(error, str(call), settings.host) from None
         logger.debug("%s: %d in %.3f s", call, response.status_code, response.elapsed.total_seconds())
         return response
