@@ -96,8 +96,8 @@ class Settings:
                 "no credentials: neither an API token nor an access id with its secret key",
                 hint="set TC_ACCESS_ID and TC_SECRET_KEY, or TC_TOKEN, or pass --config tc.conf",
             )
-        if self.timeout <= 0 or self.retries < 0:
-            raise ConfigError("timeout must be above 0 seconds and retries 0 or more")
+        if self.timeout <= 0 or self.retries < 0 or (self.rate_limit is not None and self.rate_limit <= 0):
+            raise ConfigError("timeout must be above 0 seconds, retries 0 or more, and rate_limit above 0")
 
     @property
     def host(self) -> str:
