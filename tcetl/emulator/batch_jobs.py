@@ -1,0 +1,139 @@
+"""The batch jobs of the instance: their states, the queue, and the thread that works it off (api §5.1)."""
+
+import logging
+import queue
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tcetl.emulator.batch_run import BatchRun
+from tcetl.emulator.batch_settings import JobSettings
+from tcetl.emulator.clock import Clock
+from tcetl.emulator.limits import Limits
+from tcetl.emulator.store import Store, insert, update
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class JobFault:
+    """How a job is to misbehave: never start (or only after *delay* seconds), or stop after a fraction of its items."""
+
+    stuck: bool = False
+    delay: float = 0.0
+    stop_after: float | None = None
+
+
+class BatchJobs:
+    """Creates jobs, queues their input, applies it in one background thread."""
+
+    def __init__(self, store: Store, clock: Clock, limits: Limits, directory: Path) -> None:
+        self._store = store
+        self._clock = clock
+        self._limits = limits
+        self._directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self._queue: queue.Queue[tuple[int, int, JobFault]] = queue.Queue()
+        self._generation = 0
+        self._busy = threading.Lock()
+        threading.Thread(target=self._work, name="batch", daemon=True).start()
+
+    def create(self, owner: int, settings: JobSettings) -> int:
+        """A new job in state Created."""
+        values = {"owner": owner, "settings": msgspec.json.encode(asdict(settings)).decode(), "status": "Created"}
+        with self._store.writing() as connection:
+            return insert(connection, "batch", values)
+
+    def input_path(self, batch_id: int) -> Path:
+        """Where the input of a job is kept until it is done."""
+        return self._directory / f"{batch_id}.json"
+
+    def get(self, batch_id: int) -> dict[str, Any] | None:
+        """The row of a job, or None."""
+        row = self._store.row("SELECT * FROM batch WHERE id = ?", batch_id)
+        return dict(row) if row is not None else None
+
+    def claim(self, batch_id: int, *, again: bool = False) -> bool:
+        """Take the one right to upload to a job; *again* (a fault) grants it a second time."""
+        with self._store.writing() as connection:
+            taken = connection.execute(
+                "UPDATE batch SET uploads = uploads + 1 WHERE id = ? AND (uploads = 0 OR ?) RETURNING id",
+                (batch_id, again),
+            ).fetchone()
+        return taken is not None
+
+    def release(self, batch_id: int) -> None:
+        """Give the right back: the upload was refused or broke off."""
+        with self._store.writing() as connection:
+            connection.execute("UPDATE batch SET uploads = uploads - 1 WHERE id = ?", (batch_id,))
+
+    def enqueue(self, batch_id: int, fault: JobFault) -> None:
+        """Queue the uploaded input."""
+        self._set_status(batch_id, "Queued")
+        self._queue.put((self._generation, batch_id, fault))
+
+    def run_now(self, batch_id: int, fault: JobFault) -> None:
+        """Apply the uploaded input while the caller waits."""
+        self._run(batch_id, fault)
+
+    def forget(self) -> None:
+        """Drop everything queued and wait for the job under way."""
+        self._generation += 1
+        with self._busy:
+            for path in self._directory.glob("*.json"):
+                path.unlink(missing_ok=True)
+
+    def messages(self, batch_id: int) -> list[dict[str, Any]]:
+        """Everything the job said, in order."""
+        rows = self._store.reader.execute(
+            "SELECT code, severity, reason, message, source FROM batch_message WHERE batch = ? ORDER BY id", (batch_id,)
+        )
+        return [dict(row) for row in rows]
+
+    def _set_status(self, batch_id: int, status: str) -> None:
+        with self._store.writing() as connection:
+            update(connection, "batch", batch_id, {"status": status})
+
+    def _work(self) -> None:
+        while True:
+            generation, batch_id, fault = self._queue.get()
+            with self._busy:
+                if generation != self._generation:
+                    continue
+                try:
+                    self._start(generation, batch_id, fault)
+                except Exception:  # noqa: BLE001 - the thread must outlive whatever one job does
+                    _log.exception("batch %d broke", batch_id)
+
+    def _start(self, generation: int, batch_id: int, fault: JobFault) -> None:
+        self._set_status(batch_id, "Running")
+        if fault.stuck:
+            return
+        if fault.delay:
+            entry = (generation, batch_id, JobFault(stop_after=fault.stop_after))
+            timer = threading.Timer(fault.delay, self._queue.put, [entry])
+            timer.daemon = True
+            timer.start()
+            return
+        self._run(batch_id, fault)
+
+    def _run(self, batch_id: int, fault: JobFault) -> None:
+        row = self.get(batch_id)
+        if row is None:
+            return
+        settings = msgspec.json.decode(row["settings"], type=JobSettings)
+        path = self.input_path(batch_id)
+        run = BatchRun(
+            self._store,
+            batch_id,
+            row["owner"],
+            settings,
+            self._clock.stamp(),
+            max_indicators=self._limits.max_indicators,
+        )
+        run.run(path, stop_after=fault.stop_after)
+        self._set_status(batch_id, "Completed")
+        path.unlink(missing_ok=True)
