@@ -1,0 +1,99 @@
+"""A feed becomes a planned load."""
+
+import os
+from collections.abc import Sequence
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from airflow.sdk import Context, conf
+
+from tcetl.airflow.operators.base import ThreatConnectOperator, progress_log
+from tcetl.errors import LoadError
+from tcetl.load import Run
+from tcetl.pipeline import plan_feed
+
+
+class FeedPlanOperator(ThreatConnectOperator):
+    """Turn a feed into batch files in a run directory; nothing is sent. A directory that holds a plan is kept as it is.
+
+    Returns ``run_dir``, ``owner``, ``chunks``, ``records`` and the feed's counts.
+
+    Args:
+        feed: The feed's file.
+        tc_owner: Owner to load into; the connection's default owner when empty.
+        run_dir: The load's directory, the same for every try of this task; where none is given, one per DAG run under
+            the provider's data folder.
+        format: ``auto``, or a format that :func:`tcetl.feeds.open_feed` names.
+        rating: Rating (0-5) for rows without one.
+        confidence: Confidence (0-100) for rows without one.
+        tags: Tags for every indicator.
+        **kwargs: As for every operator.
+    """
+
+    template_fields: ClassVar[Sequence[str]] = (
+        "feed",
+        "tc_owner",
+        "run_dir",
+        "format",
+        "rating",
+        "confidence",
+        "tags",
+        "threatconnect_conn_id",
+    )
+
+    def __init__(
+        self,
+        *,
+        feed: str,
+        tc_owner: str | None = None,
+        run_dir: str | None = None,
+        format: str = "auto",  # noqa: A002 - the word users know
+        rating: float | None = None,
+        confidence: int | None = None,
+        tags: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.feed = feed
+        self.tc_owner = tc_owner
+        self.run_dir = run_dir
+        self.format = format
+        self.rating = rating
+        self.confidence = confidence
+        self.tags = tags
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Plan the load, or take up the plan of an earlier try."""
+        owner = self.hook.owner(self.tc_owner)
+        run_dir = self.run_dir or _own_run_dir(context)
+        if Run.is_planned(run_dir):
+            run = Run.open(run_dir)
+            if run.settings.owner != owner:
+                raise LoadError(
+                    f"run directory {run_dir} holds a load into {run.settings.owner}, not {owner}",
+                    hint="name another run directory",
+                )
+            self.log.info("%s holds a plan already: going on with it", run_dir)
+        else:
+            run = plan_feed(
+                self.feed,
+                owner,
+                run_dir,
+                format=self.format,
+                rating=self.rating,
+                confidence=self.confidence,
+                tags=self.tags,
+                on_progress=progress_log(self.log),
+            )
+        result = {
+            "run_dir": str(run.path),
+            "owner": run.settings.owner,
+            "chunks": len(run.chunks),
+            "records": sum(chunk.records for chunk in run.chunks),
+        }
+        return self.emit(context, result | dict(run.counts))
+
+
+def _own_run_dir(context: Context) -> str:
+    folder = conf.get("threatconnect", "data_folder")
+    return os.path.join(folder, "runs", context["dag"].dag_id, quote(context["run_id"], safe=""))  # noqa: PTH118 - may be a URL
