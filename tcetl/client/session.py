@@ -23,7 +23,7 @@ from tcetl.client.auth import Signer
 from tcetl.client.failures import failure_of
 from tcetl.client.retry import Pacer, may_repeat, wait
 from tcetl.config import Settings
-from tcetl.errors import ApiError
+from tcetl.errors import ApiError, ConfigError
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +54,8 @@ class Session:
     """Sends requests to one instance. Safe to share between threads: it keeps no state per request."""
 
     def __init__(self, settings: Settings) -> None:
+        if isinstance(settings.verify, str) and not Path(settings.verify).exists():
+            raise ConfigError(f"the CA bundle {settings.verify} does not exist", hint="see TC_VERIFY_TLS or verify_tls")
         self.settings = settings
         self._signer = Signer(settings)
         self._pacer = Pacer(settings.rate_limit)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -101,7 +102,7 @@ class Api:
 
 
 @contextmanager
-def serve() -> Iterator[Api]:
+def serve(tls: ssl.SSLContext | None = None) -> Iterator[Api]:
     script = Api()
 
     class Handler(BaseHTTPRequestHandler):
@@ -147,9 +148,11 @@ def serve() -> Iterator[Api]:
 
     stopping = threading.Event()
     server = Server(("127.0.0.1", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    script.url = f"http://127.0.0.1:{server.server_port}/api"
+    script.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}/api"
     yield script
     stopping.set()
     server.shutdown()
