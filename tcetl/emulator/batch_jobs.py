@@ -83,7 +83,7 @@ class BatchJobs:
         """Drop everything queued and wait for the job under way."""
         self._generation += 1
         with self._busy:
-            for path in self._directory.glob("*.json"):
+            for path in self._directory.glob("[0-9]*.json"):
                 path.unlink(missing_ok=True)
 
     def messages(self, batch_id: int) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +32,7 @@ class _Shelf:
     json: bool
     csv: bool
     fails: bool = False  # the next generations fail (set by a test)
-    status: str = "Pending"
+    status: str | None = None
     last_run: float | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -49,8 +50,8 @@ class Reports:
     def clear(self) -> None:
         """Forget all reports and settings."""
         self._shelves = {owner.id: _Shelf(json=owner.bulk, csv=owner.bulk) for owner in OWNERS}
-        for path in self._directory.iterdir():
-            path.unlink(missing_ok=True)
+        for owner, format_ in itertools.product(OWNERS, ("json", "csv")):
+            self.path(owner, format_).unlink(missing_ok=True)
 
     def configure(self, owner: Owner, *, json: bool | None, csv: bool | None, fails: bool | None) -> None:
         """Change the administrator's settings of one owner; None leaves one as it is."""
@@ -65,26 +66,24 @@ class Reports:
         return shelf.json if format_ == "json" else shelf.csv
 
     def status(self, owner: Owner) -> dict[str, Any]:
-        """The ``bulkStatus`` of one owner. Before the first run: Pending, without dates (assumed)."""
+        """The ``bulkStatus`` of one owner; before the first run without dates and status (assumed)."""
         shelf = self._shelves[owner.id]
         document: dict[str, Any] = {"name": owner.name, "csvEnabled": shelf.csv, "jsonEnabled": shelf.json}
         if shelf.last_run is not None:
             document |= {"nextRun": iso(shelf.last_run + _PERIOD), "lastRun": iso(shelf.last_run)}
-        return document | {"status": shelf.status}
+        return document if shelf.status is None else document | {"status": shelf.status}
 
-    def path(self, owner: Owner, format_: str, *, run_now: bool = False) -> Path:
-        """The report file of this format; generated first if there is none yet or *run_now* asks for it."""
-        shelf = self._shelves[owner.id]
-        path = self._directory / f"{owner.id}.{format_}"
-        if run_now or not path.exists():
-            self._generate(owner, shelf)
-        return path
+    def path(self, owner: Owner, format_: str) -> Path:
+        """Where the latest report of this format is, if there is one."""
+        return self._directory / f"{owner.id}.{format_}"
 
     def generate(self, owner: Owner) -> None:
-        """Generate both reports of one owner now."""
-        self._generate(owner, self._shelves[owner.id])
+        """Generate both reports of one owner now; requests that come while one is under way share it.
 
-    def _generate(self, owner: Owner, shelf: _Shelf) -> None:
+        Raises:
+            ReportFailedError: A test has asked for it.
+        """
+        shelf = self._shelves[owner.id]
         before = shelf.last_run
         with shelf.lock:
             if shelf.last_run != before:

@@ -22,7 +22,7 @@ class Instance:
         self.limits = Limits()
         self.journal = Journal()
         self.faults = FaultBoard()
-        self.store = Store(directory / "emulator.sqlite")
+        self.store = Store(directory)
         self.seeder = Seeder(self.store)
         self.reports = Reports(self.store, self.clock, directory / "reports")
         self.jobs = BatchJobs(self.store, self.clock, self.limits, directory / "batch")

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from tcetl.emulator import context
-from tcetl.emulator.answers import RefusalError, bare
+from tcetl.emulator.answers import RefusalError, bare, not_found
 from tcetl.emulator.bulk import ReportFailedError
 from tcetl.emulator.filters import flag
 
@@ -48,10 +48,15 @@ def _path(request: Request, format_: str) -> Path:
     if not reports.enabled(owner, format_):
         # Body undocumented (api §4, §9.2): assumed.
         raise RefusalError(400, f"The bulk {format_.upper()} report is not enabled for {owner.name}")
-    try:
-        return reports.path(owner, format_, run_now=flag(request.query_params.get("runNow", "")))
-    except ReportFailedError as error:
-        raise RefusalError(500, "An unknown error occurred") from error
+    if flag(request.query_params.get("runNow", "")):
+        try:
+            reports.generate(owner)
+        except ReportFailedError as error:
+            raise RefusalError(500, "An unknown error occurred") from error
+    path = reports.path(owner, format_)
+    if not path.exists():
+        raise not_found()  # assumed: nothing has been generated yet
+    return path
 
 
 async def report(request: Request) -> Response:
