@@ -7,6 +7,7 @@ import polars as pl
 
 from tcetl.feeds.base import ROW, RawBatch
 from tcetl.feeds.decode import Decoder
+from tcetl.feeds.sniff import HOSTS_LINE
 from tcetl.feeds.source import Source
 
 VALUE: Final = "value"
@@ -15,7 +16,8 @@ REMARK: Final = "comment"
 # After the value: blanks and a comment sign, or a semicolon, which a URL may hold and which therefore ends only a
 # value without a slash before it.
 _CUT: Final = r"^(?:([^\s;/]+)\s*;|(.*?)\s+(?:#|;|//))\s*(.*)$"
-_SINK: Final = r"^(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+(\S+)"  # a line of a hosts file: the address is no indicator
+# A line of a hosts file: the address is no indicator, the one name behind it is.
+_SINK: Final = rf"^{HOSTS_LINE}\s*(?:#.*)?$"
 
 
 class ListFeed:

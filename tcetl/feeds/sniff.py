@@ -10,6 +10,9 @@ from typing import Final
 from tcetl.feeds.base import ROW
 
 COMMENT: Final = "#"
+HOSTS_LINE: Final = r"(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+([^\s#]+)"
+"""A line of a hosts file: a sink address and one name."""
+
 _SAMPLE: Final = 200  # records looked at
 _DELIMITERS: Final = (",", "\t", ";", "|")
 _AGREE: Final = 0.8  # share of records that must have the same number of cells for the file to be a table
@@ -23,7 +26,9 @@ _DATA: Final = re.compile(  # what stands in a row and never in a header
 )
 _DOTTED: Final = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 # One value, then nothing, or a comment: what a line of a plain list looks like.
-_LIST_LINE: Final = re.compile(r"[^\s,;|/\"']+;.*|(?:[^\s,;|\"']+|[a-z]+://\S+)(?:\s+(?:#|;|//).*)?", re.IGNORECASE)
+_LIST_LINE: Final = re.compile(
+    rf"[^\s,;|/\"']+;.*|(?:{HOSTS_LINE}|[^\s,;|\"']+|[a-z]+://\S+)(?:\s+(?:#|;|//).*)?", re.IGNORECASE
+)
 _VALUE_LINE: Final = re.compile(rf"(?:{_HASH}|{_IPV4}|[a-z]+://\S+|\S*\.\S+|\S*:\S*:\S*|AS[0-9]+)", re.IGNORECASE)
 # A list of one column may name it: the words such a line consists of.
 _LONE_HEADER: Final = re.compile(

@@ -22,7 +22,7 @@ FILE_ENDING: Final = (
     r"|pptm|rtf|pdf|txt|log|csv|xml|json|ini|cfg|dat|bin|tmp|bak|lnk|iso|img|vhd|msi|cab|rar|gz|tar|tgz|7z|ace|arj|apk"
     r"|dex|elf|php|aspx?|jsp|html?|css|png|jpe?g|gif|bmp|ico|svg|swf|pdb|db|sqlite|dmp|eml|msg|conf|plist|dylib)$"
 )
-_FILE_NAME: Final = re.compile(FILE_ENDING)
+_FILE_NAME: Final = re.compile(FILE_ENDING.replace("(?i)", r"[^\s/]+"), re.IGNORECASE)
 
 
 def classify(value: str) -> str | None:
@@ -58,4 +58,4 @@ _SHAPES: Final = (
 
 def is_file_name(value: str) -> bool:
     """Tell whether a dotted name ends like a file (``invoice.doc``) and with no top-level domain."""
-    return _FILE_NAME.search(value) is not None
+    return _FILE_NAME.fullmatch(value) is not None

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from tcetl.errors import FeedError
-from tcetl.feeds import ROW
+from tcetl.feeds import ROW, Feed
 from tcetl.indicators import classify, refang
 from tcetl.transform import vocabulary as words
 from tcetl.transform.vocabulary import plain_name
@@ -48,26 +48,24 @@ class ColumnMap:
         return taken
 
 
-def map_columns(columns: Sequence[str], sample: pl.DataFrame, *, file: str) -> ColumnMap:
-    """Return what the *columns* of a feed mean; *sample* is the first of its rows.
+def map_columns(feed: Feed, sample: pl.DataFrame) -> ColumnMap:
+    """Return what the columns of *feed* mean; *sample* holds its first rows.
 
     Raises:
         FeedError: no column holds indicators; the message names the columns found.
     """
+    columns = feed.columns
     by_name = {plain_name(column): column for column in reversed(columns)}  # the first of equals wins
     kind = _first(by_name, words.TYPE_NAMES)
     value_type = None
-    value = _first(by_name, words.VALUE_NAMES)
+    value = next((by_name[name] for name in words.VALUE_NAMES if name in by_name and _any(sample, by_name[name])), None)
     if value is None and (named := next((name for name in words.TYPED_NAMES if name in by_name), None)):
         value, value_type = by_name[named], words.TYPED_NAMES[named]
     if value is None:
         kind = kind or _type_column(sample)
         value = _value_column(sample, kind)
     if value is None:
-        raise FeedError(
-            f"no column of {file} holds indicators; it has: {', '.join(columns)}",
-            hint="name the column ioc, url, ip, domain, sha256 or the like, or pass columns=ColumnMap(value=…)",
-        )
+        raise _unusable(feed, sample)
     return ColumnMap(
         value=value,
         value_type=None if kind else value_type,
@@ -82,6 +80,23 @@ def map_columns(columns: Sequence[str], sample: pl.DataFrame, *, file: str) -> C
         confidence=_first(by_name, words.CONFIDENCE_NAMES),
         rating=_first(by_name, words.RATING_NAMES),
     )
+
+
+def _unusable(feed: Feed, sample: pl.DataFrame) -> FeedError:
+    if feed.format == "text":
+        return FeedError(
+            f"no line of {feed.file} is an indicator; the first is {sample[feed.columns[0]][0]!r:.120}",
+            hint="a list holds one value per line; free text of a declared type needs columns=ColumnMap(…)",
+        )
+    return FeedError(
+        f"no column of {feed.file} holds indicators; it has: {', '.join(feed.columns)}",
+        hint="name the column ioc, url, ip, domain, sha256 or the like, or pass columns=ColumnMap(value=…)",
+    )
+
+
+def _any(sample: pl.DataFrame, column: str) -> bool:
+    """Tell whether any cell is an indicator by its shape; a column called ``value`` may hold anything."""
+    return any(classify(refang(cell)) for cell in _cells(sample, column))
 
 
 def _first(by_name: dict[str, str], names: Sequence[str]) -> str | None:

@@ -12,9 +12,6 @@ import polars as pl
 
 from tcetl.feeds import ROW
 
-INTO: Final = "_into"
-"""The row that a duplicate merged into."""
-
 TAG_CELLS: Final = "\n"
 """Joins the tag cells of rows that merged."""
 
@@ -53,8 +50,8 @@ class Merged:
             .with_columns(pl.col("type").cast(str))
             .iter_rows()
         )
-        again = keys.with_columns(pl.when(~pl.col("_same")).then(ROW).forward_fill().alias(INTO)).filter("_same")
-        self.duplicates = rows.select("type", "summary", "raw", ROW)[again[_AT]].with_columns(again[INTO])
+        into = pl.when(~pl.col("_same")).then(ROW).forward_fill()
+        self._again = keys.select(_AT, "_same", into.alias("_into")).filter("_same")
         # Members of groups of several: those that repeat, and the first before them.
         members = keys.filter(pl.col("_same") | pl.col("_same").shift(-1, fill_value=False))
         rules = [rule for name, rule in _RULES.items() if name in rows.columns]
@@ -63,6 +60,12 @@ class Merged:
             if rules and not members.is_empty()
             else None
         )  # fmt: skip
+
+    def duplicates(self) -> pl.DataFrame:
+        """Return the rows that merged into others: ``type``, ``summary``, ``raw``, ``_row`` and the ``reason``."""
+        rows = self._rows.select("type", "summary", "raw", ROW)[self._again[_AT]]
+        reason = pl.format("the same indicator as row {}, which it was merged into", self._again["_into"])
+        return rows.with_columns(reason.alias("reason"))
 
     def unique(self, rows: int) -> Iterator[pl.DataFrame]:
         """Yield the unique rows, merged, in slices of *rows*."""

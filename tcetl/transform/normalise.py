@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 import polars as pl
 import pyarrow as pa
 
-from tcetl.errors import FeedError
+from tcetl.errors import FeedError, ReconciliationError
 from tcetl.feeds import Feed
 from tcetl.transform.columns import ColumnMap, map_columns
-from tcetl.transform.merge import INTO, Merged
+from tcetl.transform.files import join_files
+from tcetl.transform.merge import Merged
 from tcetl.transform.rows import Candidates
 from tcetl.transform.settle import settle
-from tcetl.transform.tables import indicator_table, reject_table
+from tcetl.transform.tables import Tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class FeedCounts:
 
     def __post_init__(self) -> None:
         accounted = sum(self.rejected.values()) + self.duplicates + sum(self.indicators.values())
-        assert self.rows_read == accounted, f"{self.rows_read} rows read, {accounted} accounted for"
+        if self.rows_read != accounted:
+            raise ReconciliationError(f"{self.rows_read} rows were read, but {accounted} are accounted for")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,14 @@ def normalise(
 
     Raises:
         FeedError: the feed cannot be read, or no column holds indicators.
+        ReconciliationError: rows are unaccounted for, which would be a defect of this module.
         ValueError: *rating* or *confidence* is out of range.
     """
     if rating is not None and not 0 <= rating <= 5:
         raise ValueError(f"rating is 0 to 5, not {rating}")
     if confidence is not None and not 0 <= confidence <= 100:
         raise ValueError(f"confidence is 0 to 100, not {confidence}")
+    tables = Tables(feed, owner)
     candidates: Candidates | None = None
     good: list[pl.DataFrame] = []
     rejects: list[pa.Table] = []
@@ -92,30 +96,27 @@ def normalise(
         rejects.append(batch.rejects)
         if not batch.frame.is_empty():
             if candidates is None:
-                candidates = Candidates(columns or map_columns(feed.columns, batch.frame, file=feed.file))
+                candidates = Candidates(columns or map_columns(feed, batch.frame))
             settled, bad = settle(candidates.of(batch.frame))
             good.append(settled)
             rejected.update(bad["code"].to_list())
-            rejects.append(
-                reject_table(
-                    bad, feed, owner=owner, stage="normalise", severity="error", field=candidates.columns.value
-                )
-            )
+            rejects.append(tables.rejects(bad, stage="normalise", severity="error", field=candidates.columns.value))
         if on_progress:
             on_progress(rows_read, None)
     if candidates is None:
         raise FeedError(f"no row of {feed.file} could be read: {dict(rejected) or 'there is none'}")
-    merged = Merged(pl.concat(good))
+    whole, conflicting = join_files(pl.concat(good))
     good.clear()
-    duplicates = merged.duplicates.with_columns(
-        pl.lit("duplicate").alias("code"),
-        pl.format("the same indicator as row {}, which it was merged into", INTO).alias("reason"),
-    )
+    if not conflicting.is_empty():
+        rejected.update(conflicting["code"].to_list())
+        rejects.append(tables.rejects(conflicting, stage="normalise", severity="error", field=candidates.columns.value))
+    merged = Merged(whole)
+    duplicates = merged.duplicates()
     rejects.append(
-        reject_table(duplicates, feed, owner=owner, stage="duplicate", severity="info", field=candidates.columns.value)
+        tables.rejects(duplicates, stage="duplicate", severity="info", code="duplicate", field=candidates.columns.value)
     )
     return Normalised(
-        indicators=indicator_table(merged, feed, owner=owner, rating=rating, confidence=confidence, tags=tags),
+        indicators=tables.indicators(merged, rating=rating, confidence=confidence, tags=tags),
         rejects=pa.concat_tables(rejects),
         counts=FeedCounts(
             rows_read=rows_read,

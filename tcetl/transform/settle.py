@@ -149,7 +149,9 @@ def _settle(value: str, declared: str | None) -> Settled:
         raise _not_an_indicator(text, wanted)
     if wanted and shape != wanted:
         raise InvalidValueError(
-            "type-mismatch", f"the feed declares {declared or wanted}, but '{text[:300]}' is shaped like {shape}"
+            "type-mismatch",
+            f"the feed declares {declared}, but '{text[:300]}' is shaped like {shape}",
+            hint="correct the feed, or map its columns without a type to go by each value's shape",
         )
     summary = canonical(shape, text)
     if shape == "File":
@@ -169,13 +171,13 @@ def _without_extras(text: str, wanted: str | None) -> str:
 
 
 def _not_an_indicator(text: str, wanted: str | None) -> InvalidValueError:
-    if is_file_name(text):
-        return InvalidValueError("file-name", f"'{text[:300]}' is a file name, not a host")
     head, slash, _ = text.partition("/")
     if slash and classify(_without_extras(head, None)) in ("Host", "Address"):
         return InvalidValueError(
             "no-scheme", f"'{text[:300]}' is a URL without a scheme", hint="a URL begins with http:// or the like"
         )
+    if is_file_name(text):
+        return InvalidValueError("file-name", f"'{text[:300]}' is a file name, not a host")
     what = f"no valid {wanted}" if wanted else "no indicator of any type"
     return InvalidValueError("not-an-indicator", f"'{text[:300]}' is {what}")
 

@@ -1,6 +1,6 @@
 """Polars frames as Arrow tables of the waist's schemas."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 import polars as pl
@@ -19,16 +19,22 @@ _HASHES: Final = {  # where a hash stands in the lower-case summary of a File
 }
 
 
-def indicator_table(
-    merged: Merged, feed: Feed, *, owner: str, rating: float | None, confidence: int | None, tags: Sequence[str]
-) -> pa.Table:
-    """Return merged rows as INDICATORS; *rating* and *confidence* stand in where a row has none."""
-    defaults = {"rating": pl.lit(rating, dtype=pl.Float64), "confidence": pl.lit(confidence, dtype=pl.Int32)}
-    empty: dict[tuple[str, int], pa.Array] = {}  # columns without a value are made once and shared
+class Tables:
+    """Makes the tables of one feed; columns that are the same in every row are made once per length and shared."""
 
-    def batches() -> Iterator[pa.RecordBatch]:
+    def __init__(self, feed: Feed, owner: str) -> None:
+        self._feed = feed
+        self._owner = owner
+        self._constants: dict[tuple[str, object, int], pa.Array] = {}
+
+    def indicators(
+        self, merged: Merged, *, rating: float | None, confidence: int | None, tags: Sequence[str]
+    ) -> pa.Table:
+        """Return merged rows as INDICATORS; *rating* and *confidence* stand in where a row has none."""
+        defaults = {"rating": pl.lit(rating, dtype=pl.Float64), "confidence": pl.lit(confidence, dtype=pl.Int32)}
+        hashes = pl.when(pl.col("type") == "File").then(pl.col("summary").str.to_lowercase())
+        batches = []
         for piece in merged.unique(_ROWS):
-            hashes = pl.when(pl.col("type") == "File").then(pl.col("summary").str.to_lowercase())
             frame = piece.with_columns(
                 *(hashes.str.extract(pattern, 1).alias(name) for name, pattern in _HASHES.items()),
                 *(
@@ -36,62 +42,58 @@ def indicator_table(
                     for name, default in defaults.items()
                 ),
             )
-            columns = []
-            for field in INDICATORS:
-                if field.name == "owner_name":
-                    column = pa.repeat(pa.scalar(owner, field.type), frame.height)
-                elif field.name == "tags":
-                    cells = frame["tags"] if "tags" in frame.columns else pl.repeat("", frame.height, eager=True)
-                    column = tag_column(cells, tags)
-                elif field.name == "origin":
-                    column = _origin(frame, feed)
-                elif field.name in frame.columns:
-                    column = _arrow(frame[field.name], field.type)
-                else:
-                    key = str(field.type), frame.height
-                    column = empty[key] = empty.get(key) or _empty_column(field, frame.height)
-                columns.append(column)
-            yield pa.RecordBatch.from_arrays(columns, schema=INDICATORS)
+            cells = frame["tags"] if "tags" in frame.columns else pl.repeat("", frame.height, eager=True)
+            made = {
+                "owner_name": self._constant(self._owner, pa.string(), frame.height),
+                "tags": tag_column(cells, tags),
+                "origin": self._origin(frame),
+            }
+            batches.append(self._batch(frame, INDICATORS, made))
+        return pa.Table.from_batches(batches, schema=INDICATORS)
 
-    return pa.Table.from_batches(batches(), schema=INDICATORS)
+    def rejects(self, frame: pl.DataFrame, **constants: str) -> pa.Table:
+        """Return rows with ``raw``, ``_row`` and any further columns of REJECTS; *constants* stand in every row."""
+        constants |= {"source": self._feed.name, "file": self._feed.file, "owner_name": self._owner}
+        batches = []
+        for piece in frame.rename({ROW: "row"}).iter_slices(_ROWS):
+            made = {name: self._constant(value, pa.string(), piece.height) for name, value in constants.items()}
+            batches.append(self._batch(piece, REJECTS, made))
+        return pa.Table.from_batches(batches, schema=REJECTS)
 
+    def _batch(self, frame: pl.DataFrame, schema: pa.Schema, made: Mapping[str, pa.Array]) -> pa.RecordBatch:
+        columns = []
+        for field in schema:
+            if field.name in made:
+                column = made[field.name]
+            elif field.name in frame.columns:
+                column = _arrow(frame[field.name], field.type)
+            else:
+                column = self._constant(None, field.type, frame.height)
+            columns.append(column)
+        return pa.RecordBatch.from_arrays(columns, schema=schema)
 
-def reject_table(frame: pl.DataFrame, feed: Feed, *, owner: str, stage: str, severity: str, field: str) -> pa.Table:
-    """Return rows with ``raw``, ``code``, ``reason``, and where known ``hint``, ``type``, ``summary`` as REJECTS."""
-    rows = frame.rename({ROW: "row"}).with_columns(
-        stage=pl.lit(stage),
-        source=pl.lit(feed.name),
-        file=pl.lit(feed.file),
-        field=pl.lit(field),
-        severity=pl.lit(severity),
-        owner_name=pl.lit(owner),
-    )
-    columns = [
-        _arrow(rows[part.name], part.type) if part.name in rows.columns else pa.nulls(rows.height, part.type)
-        for part in REJECTS
-    ]
-    return pa.Table.from_arrays(columns, schema=REJECTS)
+    def _constant(self, value: str | None, kind: pa.DataType, rows: int) -> pa.Array:
+        """The *value* in every row; for None nulls, or empty lists where the type is a list."""
+        key = str(kind), value, rows
+        if key not in self._constants:
+            if value is not None:
+                self._constants[key] = pa.repeat(pa.scalar(value, kind), rows)
+            elif pa.types.is_list(kind):
+                offsets = pa.repeat(pa.scalar(0, pa.int32()), rows + 1)
+                self._constants[key] = pa.ListArray.from_arrays(offsets, pa.nulls(0, kind.value_type), type=kind)
+            else:
+                self._constants[key] = pa.nulls(rows, kind)
+        return self._constants[key]
 
-
-def _empty_column(field: pa.Field, rows: int) -> pa.Array:
-    if field.nullable:
-        return pa.nulls(rows, field.type)
-    offsets = pa.repeat(pa.scalar(0, pa.int32()), rows + 1)
-    return pa.ListArray.from_arrays(offsets, pa.nulls(0, field.type.value_type), type=field.type)
-
-
-def _origin(frame: pl.DataFrame, feed: Feed) -> pa.Array:
-    rows = frame.height
-    return pa.StructArray.from_arrays(
-        [
-            pa.repeat(pa.scalar(feed.name, pa.string()), rows),
-            pa.repeat(pa.scalar(feed.file, pa.string()), rows),
+    def _origin(self, frame: pl.DataFrame) -> pa.Array:
+        parts = [
+            self._constant(self._feed.name, pa.string(), frame.height),
+            self._constant(self._feed.file, pa.string(), frame.height),
             _arrow(frame[ROW], pa.int64()),
-            pa.nulls(rows, pa.string()),
+            self._constant(None, pa.string(), frame.height),
             _arrow(frame["raw"], pa.string()),
-        ],
-        fields=list(ORIGIN),
-    )
+        ]
+        return pa.StructArray.from_arrays(parts, fields=list(ORIGIN))
 
 
 def _arrow(series: pl.Series, kind: pa.DataType) -> pa.Array:
