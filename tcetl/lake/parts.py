@@ -48,10 +48,25 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What :func:`write_parts` wrote: the files (paths relative to the folder) and the rows by indicator type."""
+    """What :func:`write_parts` wrote: the files (by name) and the rows by indicator type.
 
+    Until :meth:`finish` the files bear another suffix: engines that read a lake by ``**/*.parquet`` look into hidden
+    folders too, and stumble over a file that has no footer yet.
+    """
+
+    folder: Path
     files: list[File]
     by_type: dict[str, int]
+
+    def finish(self) -> None:
+        """Give the files the names that they have in a dataset."""
+        for file in self.files:
+            with publish_errors(self.folder / file.path):
+                _unfinished(self.folder / file.path).rename(self.folder / file.path)
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_suffix(".unfinished")
 
 
 def write_parts(
@@ -63,7 +78,9 @@ def write_parts(
     bytes_per_file: int,
     on_progress: Callable[[int], None] | None = None,
 ) -> Written:
-    """Write *batches* to ``part-0000.parquet`` and so on in *folder*: at least one file, so readers find a schema.
+    """Write *batches* as ``part-0000.parquet`` and so on in *folder*: at least one file, so readers find a schema.
+
+    The files get these names by :meth:`Written.finish`.
 
     Args:
         batches: Record batches with the INDICATORS schema.
@@ -102,7 +119,7 @@ def write_parts(
         if part is not None:
             part.abandon()
 
-    return Written(files, dict(sorted(by_type.items())))
+    return Written(folder, files, dict(sorted(by_type.items())))
 
 
 def _row_groups(batches: Iterable[pa.RecordBatch], folder: Path) -> Iterator[pa.Table]:
@@ -138,8 +155,9 @@ class _Part:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path = path
         self.rows = 0
+        self._written = _unfinished(path)
         with publish_errors(path):
-            self._sink = pa.OSFile(str(path), "wb")
+            self._sink = pa.OSFile(str(self._written), "wb")
             self._writer = pq.ParquetWriter(
                 self._sink,
                 schema,
@@ -167,10 +185,10 @@ class _Part:
                 self._writer.close()
             finally:
                 self.abandon()
-            with self.path.open("rb+") as file:
+            with self._written.open("rb+") as file:
                 os.fsync(file.fileno())
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return File(self.path.name, self.rows, self.path.stat().st_size, digest)
+            return File(self.path.name, self.rows, self._written.stat().st_size, digest)
 
     def abandon(self) -> None:
         """Close the file as it is, without a footer."""

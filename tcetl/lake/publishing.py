@@ -6,7 +6,8 @@ Layout of a lake::
     ROOT/v1/snapshot_date=2024-06-15/run=ID/          one dataset; the date is that of its first publication
         part-0000.parquet  _manifest.json
 
-The manifest travels inside the folder, so that one rename publishes data and manifest together.
+The manifest travels inside the folder, so that one rename publishes data and manifest together. An engine that reads
+every run takes ``ROOT/v1/**/*.parquet``; staging folders stand outside ``v1``.
 """
 
 import os
@@ -95,6 +96,7 @@ def publish(
         with AtomicFile(dataset.manifest_path) as manifest:
             manifest.write(write_manifest(dataset))
         place = _place(lake, run_id, now)
+        written.finish()
         _swap(fresh, place, staging / "replaced", lake)
     finally:
         shutil.rmtree(staging, ignore_errors=True)

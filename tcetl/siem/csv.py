@@ -15,7 +15,7 @@ from tcetl.siem.canonical import KEYS, canonical
 from tcetl.siem.format import Encoded
 from tcetl.siem.text import cleaned, json_object
 
-FORMULA: Final = r"^'*\s*[=+\-@\t\r＝＋－＠]"  # noqa: RUF001 - spreadsheets take the full-width signs too
+FORMULA: Final = "^'*\\s*[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]"  # the last four are the full-width signs
 """Begins like a formula; the apostrophes keep a guarded cell apart from one that had an apostrophe of its own."""
 
 _BOM: Final = b"\xef\xbb\xbf"

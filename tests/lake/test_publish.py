@@ -4,9 +4,11 @@ import hashlib
 import json
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow.dataset import dataset
 
 from tcetl.errors import PublishError
 from tcetl.lake import Dataset, latest, open_dataset, publish
@@ -175,6 +177,23 @@ def test_progress_counts_rows(tmp_path, batches, monkeypatch):
 
 
 class TestOtherReaders:
+    def test_engines_that_read_the_whole_folder_see_only_what_is_published(self, tmp_path, batches, monkeypatch):
+        monkeypatch.setattr("tcetl.lake.parts.ROW_GROUP_ROWS", 10)
+        publish(batches(30), tmp_path, run_id="r1")
+        seen = set()
+
+        def watched():
+            for batch in batches(100, size=10):
+                seen.add(duckdb.sql(f"SELECT count(*) FROM '{tmp_path}/**/*.parquet'").fetchall()[0][0])
+                seen.add(dataset(tmp_path / "v1", format="parquet", partitioning="hive").count_rows())
+                seen.add(pl.scan_parquet(f"{tmp_path}/**/*.parquet").select(pl.len()).collect().item())
+                seen.add(latest(tmp_path).rows)
+                yield batch
+
+        publish(watched(), tmp_path, run_id="r1", rows_per_file=20)
+
+        assert seen == {30}
+
     def test_duckdb_reads_the_same_rows_and_types(self, tmp_path, batches):
         dataset = publish(batches(500), tmp_path, run_id="r1")
 

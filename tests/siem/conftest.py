@@ -1,6 +1,7 @@
 """The thirteen records of the golden files, as INDICATORS."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,27 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from hypothesis import strategies as st
 
 from tcetl.schema import INDICATORS
 from tcetl.siem import ExportReport, export
 from tcetl.siem.canonical import KEYS
 
 GOLDEN = Path(__file__).parent / "golden"
+
+
+# What breaks lines, fields, escapes and quotes, among plain letters and anything else.
+HOSTILE = st.text(
+    st.one_of(
+        st.sampled_from("ab1 =|\\\"'\n\r\t\0\x1b\x7f\x85\u2028\u2029;,:+-@\uff1d\u00e9"),
+        st.characters(exclude_categories=["Cs"]),
+    )
+)
+
+
+def cleaned(text: str) -> str:
+    """The rule for text, stated once more: CRLF is LF, other controls are blanks, none around."""
+    return re.sub("[\0-\x09\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029]", " ", text.replace("\r\n", "\n")).strip()
 
 
 def record(**values: Any) -> dict[str, Any]:
@@ -56,8 +72,8 @@ def golden() -> pa.RecordBatch:
 def exported(tmp_path) -> Callable[..., tuple[bytes, ExportReport]]:
     """Export rows and return the file's bytes and the report."""
 
-    def run(format: str, *rows: dict[str, Any], **options: Any) -> tuple[bytes, ExportReport]:
-        report = export([batch_of(*rows)], tmp_path / f"out.{format}", format, **options)
+    def run(name: str, *rows: dict[str, Any], **options: Any) -> tuple[bytes, ExportReport]:
+        report = export([batch_of(*rows)], tmp_path / f"out.{name}", name, **options)
         return report.path.read_bytes(), report
 
     return run
