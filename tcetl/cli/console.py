@@ -1,6 +1,5 @@
 """What the commands print: progress on standard error, results as tables or JSON on standard output."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, Final
@@ -24,6 +23,8 @@ _STAGES: Final = {
     "retrieve": ("Retrieving", "indicators"),
     "export": ("Exporting", "indicators"),
 }
+
+_SHORT: Final = 20
 
 
 @contextmanager
@@ -60,7 +61,9 @@ class _Done(ProgressColumn):
 
 def print_json(result: Any) -> None:
     """Print *result* as one JSON document on standard output; what JSON does not know is printed as text."""
-    typer.echo(json.dumps(result, indent=2, ensure_ascii=False, default=str))
+    import msgspec
+
+    typer.echo(msgspec.json.format(msgspec.json.encode(result, enc_hook=str), indent=2).decode())
 
 
 def print_facts(title: str, facts: Mapping[str, Any]) -> None:
@@ -75,14 +78,16 @@ def print_facts(title: str, facts: Mapping[str, Any]) -> None:
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Print *rows* under *columns*; a column of numbers is set to the right."""
+    """Print *rows* under *columns*, one line each: what does not fit is cut."""
     listed = [list(row) for row in rows]
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         numbers = bool(listed) and all(isinstance(row[index], int | float) for row in listed)
-        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        short = all(len(_text(row[index])) <= _SHORT for row in listed)
+        # Only long columns give way where the terminal is narrow.
+        table.add_column(column, justify="right" if numbers else "left", no_wrap=short)
     for row in listed:
-        table.add_row(*(escape(_text(value)) for value in row))
+        table.add_row(*(Text(_text(value), no_wrap=True, overflow="ellipsis") for value in row))
     Console().print(table)
 
 

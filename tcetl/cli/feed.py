@@ -2,19 +2,22 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from tcetl.cli.console import Json, by_reason, print_facts, print_json, print_table, progress
 from tcetl.cli.options import examples
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 app = typer.Typer(help="Look at a feed without sending anything.", no_args_is_help=True)
 
 Format = Annotated[str, typer.Option(help="The feed's format; auto looks at its content.", metavar="NAME")]
 
 _SHOWN: Final = ("type", "summary", "rating", "confidence")
-_REJECT: Final = ("row", "stage", "code", "raw", "reason")
+_REJECT: Final = ("row", "code", "raw", "reason")
 
 
 @app.command(**examples("tcetl feed preview urlhaus.csv", "tcetl feed preview blocklist.txt --rows 50 --json"))
@@ -34,12 +37,12 @@ def preview(
         told = None if on_progress is None else (lambda done, total=None: on_progress("read", done, total))
         normalised = normalise(feed, owner="preview", on_progress=told)
     counts = normalised.counts
-    indicators = normalised.indicators.slice(0, rows).select(_SHOWN).to_pylist()
+    indicators = _spread(normalised.indicators.select(_SHOWN), rows)
     rejects = normalised.rejects.slice(0, rows).select(_REJECT).to_pylist()
     if json:
         print_json(
             {"feed": feed.name, "format": feed.format, "columns": feed.columns, **asdict(counts)}
-            | {"first_indicators": indicators, "first_rejects": rejects}
+            | {"some_indicators": indicators, "first_rejects": rejects}
         )
         return
     print_facts(
@@ -54,6 +57,13 @@ def preview(
         },
     )
     if indicators:
-        print_table(f"\nFirst {len(indicators)} indicators", _SHOWN, [record.values() for record in indicators])
+        print_table(f"\n{len(indicators)} of the indicators", _SHOWN, [record.values() for record in indicators])
     if rejects:
         print_table(f"First {len(rejects)} rejects and duplicates", _REJECT, [record.values() for record in rejects])
+
+
+def _spread(table: "pa.Table", rows: int) -> list[dict[str, Any]]:
+    """Take up to *rows* rows from all over *table*, which is sorted by type: so that each type is likely to show."""
+    step = max(1, table.num_rows // rows) if rows else 0
+    found: list[dict[str, Any]] = table.take(list(range(0, table.num_rows, step))[:rows]).to_pylist() if step else []
+    return found

@@ -1,6 +1,5 @@
 """``tcetl owners``: who this API user can read and write."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
@@ -22,7 +21,7 @@ def owners(tc: "ThreatConnect", *, json: Json = False) -> None:
     """List the owners that this API user can see."""
     found = tc.owners()
     if json:
-        print_json([asdict(owner) for owner in found])
+        print_json(found)
     else:
         print_table(
             f"Owners on {tc.settings.host}",
