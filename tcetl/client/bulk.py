@@ -249,12 +249,11 @@ class BulkReports:
         try:
             # Some instances answer with the new report, others at once; the status is what tells that it is done.
             self._get(f"{_PATH}/{format}", owner, stream=True, runNow=True).close()
-        except ConnectionFailedError as error:
-            if not error.outcome_unknown:
-                raise
-            logger.info("waiting for the report by its status: %s", error)
-        except ApiError as error:
-            if error.status != 504:
+        except (ApiError, ConnectionFailedError) as error:
+            status, _ = self._look(owner)
+            if status.failed and status != before:
+                raise _failed(owner, status) from None
+            if not _may_be_at_it(error):
                 raise
             logger.info("waiting for the report by its status: %s", error)
         pause, longest = POLL
@@ -337,6 +336,11 @@ def _check(owner: str, status: BulkStatus, now: datetime, max_age: timedelta | N
             f"the bulk report of {owner!r} is stale: made {status.last_run}, {_coarse(age)} ago; allowed are {max_age}",
             hint="ask for a fresh one with run_now, or allow more",
         )
+
+
+def _may_be_at_it(error: ApiError | ConnectionFailedError) -> bool:
+    """True when the request to make a report was lost on the way back: making it can outlast any timeout."""
+    return error.status == 504 if isinstance(error, ApiError) else error.outcome_unknown
 
 
 def _failed(owner: str, status: BulkStatus) -> BulkReportError:
