@@ -109,9 +109,9 @@ def _serialised(indicators: pa.Table) -> Iterator[pl.DataFrame]:
     """Yield the indicators sorted by identity, a window at a time: json, type, summary and the origin's fields."""
     if not indicators.num_rows:
         return
-    rows = pl.DataFrame(indicators.cast(schema.INDICATORS))
-    order = rows.select(pl.arg_sort_by("type", "summary")).to_series()
-    keys = rows.select("type", "summary")[order]
+    keys = pl.DataFrame(indicators.select(["type", "summary"]))
+    order = keys.select(pl.arg_sort_by("type", "summary")).to_series()
+    keys = keys[order]
     twice = keys.filter((pl.col("type") == pl.col("type").shift()) & (pl.col("summary") == pl.col("summary").shift()))
     if twice.height:
         raise LoadError(
@@ -119,8 +119,12 @@ def _serialised(indicators: pa.Table) -> Iterator[pl.DataFrame]:
             hint="merge duplicates before planning",
         )
 
-    for start in range(0, rows.height, _WINDOW):
-        part = rows[order[start : start + _WINDOW]]
+    del keys
+    in_order = order.is_sorted()
+    for start in range(0, indicators.num_rows, _WINDOW):
+        here = order[start : start + _WINDOW]
+        window = indicators.slice(start, _WINDOW) if in_order else indicators.take(here.to_arrow())
+        part = pl.DataFrame(window.cast(schema.INDICATORS))
         yield part.select(
             serialise(part),
             "type",

@@ -14,14 +14,7 @@ import polars as pl
 from tcetl.indicators import TYPES
 
 _MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
-_NULLABLE: Final = (
-    *(key for kind in TYPES.values() for key in kind.value_keys),
-    *("summary", "rating", "confidence", "active", "activeLocked", "privateFlag", "size", "description"),
-    *("firstSeen", "lastSeen", "flag1", "flag2", "value", "source", "displayed"),
-)
-_EMPTY: Final = [f',"{key}":null' for key in _NULLABLE] + [
-    f',"{key}":[]' for key in ("attribute", "tag", "securityLabel")
-]
+_ATTRIBUTE_KEYS: Final = ("value", "source", "displayed")  # those that may be null
 _REGISTRY_KEY: Final = r"(?s)^(.+?) : (.*?) ?: (\S+)$"
 
 
@@ -35,9 +28,14 @@ def serialise(rows: pl.DataFrame) -> pl.Series:
 
 
 def _encode(rows: pl.DataFrame, kind: str) -> pl.Series:
-    record = pl.struct(pl.col("type"), *_value(kind), *_properties(kind), *_metadata())
-    encoded = rows.select(record.struct.json_encode().alias("json"))["json"]
-    return encoded.str.replace_many(_EMPTY, [""] * len(_EMPTY))
+    keys = rows.select("type", *_value(kind), *_properties(kind), *_metadata(rows))
+    nulls = {key: keys[key].null_count() for key in keys.columns}
+    used = [key for key, count in nulls.items() if count < rows.height]
+    cut = [f',"{key}":null' for key in used if nulls[key]]
+    if "attribute" in used:
+        cut += [f',"{key}":null' for key in _ATTRIBUTE_KEYS]
+    encoded = keys.select(pl.struct(used).struct.json_encode().alias("json"))["json"]
+    return encoded.str.replace_many(cut, [""] * len(cut)) if cut else encoded
 
 
 def _value(kind: str) -> list[pl.Expr]:
@@ -80,28 +78,25 @@ def _properties(kind: str) -> list[pl.Expr]:
     return columns
 
 
-def _metadata() -> list[pl.Expr]:
-    """Attributes, tags and labels, sorted: they are sets, and equal sets must give equal bytes."""
+def _metadata(rows: pl.DataFrame) -> list[pl.Expr]:
+    """Attributes, tags and security labels in the order given; null when there are none."""
     field = pl.element().struct.field
-    attribute = pl.struct(field("type"), field("value"), field("source"), field("displayed"))
-    order = [field("type"), field("value"), field("source"), field("displayed")]
-    # A source with no attribute of its own becomes one: V2 has no such key, and dropping it would lose it.
-    has_source = pl.col("attributes").list.eval(field("type") == "Source").list.any()
-    source = pl.concat_list(
-        pl.struct(
+    attributes = pl.col("attributes").list.eval(pl.struct(field(name) for name in ("type", *_ATTRIBUTE_KEYS)))
+    if rows["source"].null_count() < rows.height:
+        # A source with no attribute of its own becomes one: V2 has no such key, and dropping it would lose it.
+        has_one = pl.col("attributes").list.eval(field("type") == "Source").list.any()
+        source = pl.struct(
             pl.lit("Source").alias("type"),
             pl.col("source").alias("value"),
             pl.lit(None, pl.String).alias("source"),
             pl.lit(True).alias("displayed"),
         )
-    )
-    attributes = pl.col("attributes").list.eval(attribute.sort_by(order))
-    name = pl.element().alias("name")
-    return [
-        pl.when(pl.col("source").is_null() | has_source)
-        .then(attributes)
-        .otherwise(pl.concat_list(attributes, source))
-        .alias("attribute"),
-        pl.col("tags").list.eval(pl.struct(field("name").unique().sort().alias("name"))).alias("tag"),
-        pl.col("security_labels").list.eval(pl.struct(name.unique().sort())).alias("securityLabel"),
-    ]
+        attributes = (
+            pl.when(pl.col("source").is_null() | has_one)
+            .then(attributes)
+            .otherwise(pl.concat_list(attributes, pl.concat_list(source)))
+        )
+    tags = pl.col("tags").list.eval(pl.struct(field("name")))
+    labels = pl.col("security_labels").list.eval(pl.struct(pl.element().alias("name")))
+    lists = {"attribute": attributes, "tag": tags, "securityLabel": labels}
+    return [pl.when(values.list.len() > 0).then(values).alias(key) for key, values in lists.items()]

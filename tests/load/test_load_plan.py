@@ -85,12 +85,12 @@ def test_everything_known_of_an_indicator_is_sent(tmp_path: Path) -> None:
         last_seen=datetime(2024, 5, 2, tzinfo=UTC),
         dns_active=True,
         whois_active=False,
-        tags=[{"name": "b"}, {"name": "a"}, {"name": "b", "web_link": "x"}],
+        tags=[{"name": "a"}, {"name": "b", "web_link": "x"}],
         attributes=[
-            {"type": "Z", "value": ',"source":null'},
             {"type": "A", "value": "v", "source": "s", "displayed": True, "id": 7},
+            {"type": "Z", "value": ',"source":null'},
         ],
-        security_labels=["TLP:RED", "Internal"],
+        security_labels=["Internal", "TLP:RED"],
         owner_name="Somebody Else",
         id=12,
         web_link="https://example.com",
@@ -177,9 +177,7 @@ def test_the_same_rows_in_any_order_give_the_same_bytes(
             source = by_name[name["type"], name["summary"]]
             assert record.get("description") == source["description"]
             assert record.get("confidence") == source["confidence"]
-            assert [tag["name"] for tag in record.get("tag", [])] == sorted(
-                {tag["name"] for tag in source["tags"]}, key=str.encode
-            )
+            assert record.get("tag", []) == source["tags"]
             had = {"Source"} if source["source"] is not None else set()
             assert {a["type"] for a in record.get("attribute", [])} == {a["type"] for a in source["attributes"]} | had
 
