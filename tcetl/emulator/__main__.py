@@ -8,7 +8,6 @@ import threading
 import time
 from pathlib import Path
 
-from tcetl.emulator.server import serve
 from tcetl.emulator.tenants import WRITER
 
 
@@ -49,6 +48,11 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.parent is not None:
         _die_with(arguments.parent)
+    try:
+        from tcetl.emulator.server import serve  # noqa: PLC0415 - needs the extra
+    except ModuleNotFoundError as error:
+        print(f"The emulator needs {error.name}: pip install 'tcetl[emulator]'", file=sys.stderr)  # noqa: T201
+        return 1
     try:
         serve(
             host=arguments.host,
