@@ -16,7 +16,7 @@ from tcetl.schema import INDICATORS, SCHEMA_VERSION, conform
 
 MANIFEST: Final = "_manifest.json"  # engines that read a whole folder pass over names with an underscore
 LATEST: Final = "LATEST"
-_BATCH_ROWS: Final = 32_768
+_BATCH_ROWS: Final = 16_384  # an export holds a few batches, each several times over as text
 
 
 @dataclass(frozen=True, kw_only=True)
