@@ -17,6 +17,7 @@ from tcetl.client.batch import BatchError
 from tcetl.indicators import SEPARATOR
 
 _PATH: Final = re.compile(r"\$\.indicator\[(\d+)\]")
+_VERDICT: Final = " is not valid."  # how the platform ends a source
 # A summary within a text counts only as a whole: `a.example` is not named by `http://a.example/x` or `aa.example`.
 _OPENING: Final = b" \t\r\n'\"`([{<,;"
 _CLOSING: Final = b" \t\r\n'\"`)]}>,;"
@@ -62,7 +63,7 @@ class Attributor:
 
     def _decide(self, texts: Sequence[str], occurrences: dict[str, set[int]]) -> int | None:
         for text in texts:  # a text that is nothing but a record's name settles it
-            named = self._named(text.strip(), " ".join(texts))
+            named = self._named(text.removesuffix(_VERDICT), " ".join(texts))
             if len(named) == 1:
                 return next(iter(named))
 
