@@ -63,7 +63,7 @@ CANONICAL = [
     ("Registry Key", r"HKLM\Software\Run : Name : REG_SZ", f"{KEY} : Name : REG_SZ"),
     ("Registry Key", r"HKLM:\Software\Run : Name : REG_SZ", f"{KEY} : Name : REG_SZ"),
     ("Registry Key", r"hkcu\X : Y : REG_SZ", r"HKEY_CURRENT_USER\X : Y : REG_SZ"),
-    ("Registry Key", "HKEY_LOCAL_MACHINE : my-registry-key : REG_DWORD", "HKEY_LOCAL_MACHINE : my-registry-key : REG_DWORD"),
+    ("Registry Key", "HKEY_USERS : my-registry-key : REG_DWORD", "HKEY_USERS : my-registry-key : REG_DWORD"),
 ]  # fmt: skip
 
 

@@ -9,7 +9,8 @@ from tcetl.errors import FeedError
 from tcetl.feeds.base import ROW, Feed, RawBatch
 from tcetl.feeds.decode import Decoder
 from tcetl.feeds.lines import ListFeed
-from tcetl.feeds.sniff import COMMENT, is_list, table_dialect
+from tcetl.feeds.records import COMMENT
+from tcetl.feeds.sniff import is_list, table_dialect
 from tcetl.feeds.source import Source
 from tcetl.feeds.table import TableFeed
 

@@ -1,6 +1,5 @@
 """Tell from a feed's first lines whether it is a table, how cells are separated, and what the columns are called."""
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from tcetl.feeds.base import ROW
+from tcetl.feeds.records import COMMENT, Records
 
-COMMENT: Final = "#"
 HOSTS_LINE: Final = r"(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+([^\s#]+)"
 """A line of a hosts file: a sink address and one name."""
 
@@ -46,10 +45,6 @@ class Dialect:
     header: bool
     skip_initial_space: bool
 
-    def reader_options(self) -> dict[str, str | bool]:
-        """Return the keyword arguments for `csv.reader`."""
-        return {"delimiter": self.delimiter, "skipinitialspace": self.skip_initial_space, "strict": False}
-
 
 def is_list(lines: Sequence[str]) -> bool:
     """Tell whether *lines* are a plain list: one value per line, at most followed by a comment."""
@@ -62,16 +57,14 @@ def is_list(lines: Sequence[str]) -> bool:
 
 def table_dialect(lines: Sequence[str]) -> Dialect | None:
     """Return the dialect of the table that *lines* begin, or None when they are no table of several columns."""
-    data = [line for line in lines if line.strip() and not line.startswith(COMMENT)]
     best: tuple[float, int, str, list[list[str]]] | None = None
     for delimiter in _DELIMITERS:
-        rows = _records(data, delimiter)
-        if not rows:
-            return None
-        width, agreeing = Counter(map(len, rows)).most_common(1)[0]
-        share = agreeing / len(rows)
+        rows = _records(lines, delimiter)
+        width, agreeing = Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0)
+        share = agreeing / max(len(rows), 1)
         if (width > 1 and share >= _AGREE) and (best is None or (share, width) > best[:2]):
             best = share, width, delimiter, rows
+    data = [line for line in lines if line.strip() and not line.startswith(COMMENT)]
     if best is None:
         return _lone_column(data)
     _, width, delimiter, rows = best
@@ -80,7 +73,7 @@ def table_dialect(lines: Sequence[str]) -> Dialect | None:
     if len(first) == width and is_header(first, rows[1:]):
         return Dialect(delimiter, column_names(first), header=True, skip_initial_space=spaced)
     for line in reversed(_comments_before_data(lines)):
-        named = [cell.strip() for record in _records([line.lstrip(COMMENT).strip()], delimiter) for cell in record]
+        named = [cell.strip() for row in _records([line.lstrip(COMMENT).strip()], delimiter) for cell in row]
         if len(named) == width and is_header(named, rows):
             return Dialect(delimiter, column_names(named), header=False, skip_initial_space=spaced)
     return Dialect(delimiter, column_names([""] * width), header=False, skip_initial_space=spaced)
@@ -110,17 +103,9 @@ def column_names(cells: Iterable[str]) -> tuple[str, ...]:
 
 
 def _records(lines: Sequence[str], delimiter: str) -> list[list[str]]:
-    rows: list[list[str]] = []
-    # The sample may end within a quoted cell: then the last record is not one.
-    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, skipinitialspace=True)
-    try:
-        for row in reader:
-            rows.append(row)
-            if len(rows) > _SAMPLE:
-                break
-    except csv.Error:
-        pass
-    return rows[:-1] if len(rows) > _SAMPLE or (len(rows) > 1 and reader.line_num >= len(lines) > _SAMPLE) else rows
+    found = Records(lines, delimiter, skip_initial_space=True)
+    found.read(_SAMPLE)
+    return [record.cells for record in found.records]
 
 
 def _lone_column(data: Sequence[str]) -> Dialect | None:
