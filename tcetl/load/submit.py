@@ -259,7 +259,8 @@ def _progress(receipts: list[Receipt], live: dict[int, BatchStatus]) -> Progress
         sent=sum(receipt.records for receipt in receipts if receipt.uploaded_at),
         succeeded=total("succeeded"),
         failed=total("failed"),
-        unprocessed=total("unprocessed"),
+        # What a running job has not processed, it may well process yet.
+        unprocessed=sum(receipt.unprocessed or 0 for receipt in receipts),
         chunks_done=saved,
         chunks_total=len(receipts),
     )

@@ -105,7 +105,7 @@ templates = st.sampled_from(["{} is not a valid {}.", "The value '{}' is not a v
 
 
 @given(st.lists(named, min_size=1, max_size=15, unique=True), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_never_the_wrong_record(chunk: list[tuple[str, str]], data: st.DataObject) -> None:
     about = data.draw(st.integers(0, len(chunk) - 1))
     kind, summary = chunk[about]

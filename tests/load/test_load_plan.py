@@ -147,7 +147,7 @@ rows = st.lists(row, max_size=25, unique_by=lambda record: (record["type"], reco
 
 
 @given(rows, st.randoms(use_true_random=False), st.integers(1, 7), st.integers(20, 1500))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_same_rows_in_any_order_give_the_same_bytes(
     tmp_path_factory: pytest.TempPathFactory, given_rows: list[dict[str, Any]], random: Any, most: int, size: int
 ) -> None:

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from fake_platform import OWNER, FakePlatform, hosts
 from pyarrow import csv
+from upath import UPath
 
 from tcetl.client.batch import BatchError, BatchSettings
 from tcetl.errors import (
@@ -28,7 +29,7 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "POLL", (0.0, 0.0))
 
 
-def planned(path: Path, count: int = 10, *bad: int, max_records: int = 4) -> Run:
+def planned(path: Path | UPath, count: int = 10, *bad: int, max_records: int = 4) -> Run:
     return plan(
         hosts(count, *bad),
         REJECTS.empty_table(),
@@ -167,6 +168,24 @@ def test_no_more_jobs_are_open_than_allowed(tmp_path: Path) -> None:
         assert len(progress.open_batch_ids) <= 3
         assert sum(job.status != "Completed" for job in platform.jobs.values()) <= 3
     assert (progress.chunks_done, progress.chunks_total, progress.answered, progress.sent) == (10, 10, 20, 20)
+
+
+def test_a_running_jobs_counts_show_but_what_is_left_does_not_count_as_answered(tmp_path: Path) -> None:
+    run = planned(tmp_path / "run", 10, max_records=10)
+    platform = FakePlatform(polls=1)
+    advance(platform, run)
+    platform.jobs[1].succeeded, platform.jobs[1].unprocessed = 3, 7
+    progress = advance(platform, run)
+    assert (progress.done, progress.succeeded, progress.answered, progress.open_batch_ids) == (False, 3, 3, [1])
+
+
+def test_a_run_directory_in_a_store_is_loaded_all_the_same() -> None:
+    run = planned(UPath("memory://runs/submit-test"), 10, 2)
+    report = submit(FakePlatform(), run, max_errors=1)
+    assert (report.succeeded, report.failed) == (9, 1)
+    with run.rejects_path.open("rb") as stream:
+        assert pq.read_table(stream)["summary"].to_pylist() == ["bad-00002.example"]
+    assert Run.open("memory://runs/submit-test").report() == report
 
 
 def test_an_empty_plan_is_done_at_once(tmp_path: Path) -> None:
