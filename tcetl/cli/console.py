@@ -92,9 +92,14 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]
 
 
 def by_reason(counts: Mapping[str, int]) -> str:
-    """``bad-url 3, bad-hash 1``: counts by name, the largest first; ``none`` for no counts."""
+    """``bad-url: 3, bad-hash: 1``: counts by name, the largest first; ``none`` for no counts."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{name} {count:,}" for name, count in ordered if count) or "none"
+    return ", ".join(f"{name}: {count:,}" for name, count in ordered if count) or "none"
+
+
+def counted(count: int, thing: str) -> str:
+    """``1 job``, ``2 jobs``."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def _text(value: Any) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from tcetl.cli.console import Json, by_reason, print_facts, print_json
+from tcetl.cli.console import Json, by_reason, counted, print_facts, print_json
 from tcetl.cli.options import examples, new_run_id
 from tcetl.errors import ReconciliationError, RejectedRecordsError
 
@@ -77,7 +77,7 @@ def _print(outcome: "Outcome") -> None:
             "rows read": load.rows_read,
             "rejected": by_reason(load.rejected),
             "duplicates": load.duplicates,
-            "sent": f"{load.sent:,} in {load.jobs:,} jobs",
+            "sent": f"{load.sent:,} in {counted(load.jobs, 'job')}",
             "succeeded": load.succeeded,
             "failed": f"{load.failed:,} ({by_reason(load.refused)})" if load.failed else 0,
             "in the lake": f"{dataset.rows:,} indicators, {decimal(dataset.bytes)} of Parquet",

@@ -1,5 +1,6 @@
 """``tcetl emulator``: a local ThreatConnect."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,8 @@ def emulator(
 
     if data_dir is not None:
         data_dir.mkdir(parents=True, exist_ok=True)
-    serve(host=host, port=port, tls=tls, seed=seed, data_dir=data_dir, ready=_announce)
+    with contextlib.suppress(KeyboardInterrupt):  # the way to stop it, not a failure
+        serve(host=host, port=port, tls=tls, seed=seed, data_dir=data_dir, ready=_announce)
 
 
 def _announce(url: str, ca_file: Path | None) -> None:

@@ -7,7 +7,7 @@ import typer
 from rich.filesize import decimal
 
 from tcetl.cli.connection import connected, owner_or_default
-from tcetl.cli.console import Json, by_reason, print_facts, print_json, progress
+from tcetl.cli.console import Json, by_reason, counted, print_facts, print_json, progress
 from tcetl.cli.options import Owner, duration, examples, moment, new_run_id
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _print(dataset: "Dataset", *, json: bool) -> None:
         {
             "indicators": dataset.rows,
             "by type": by_reason(dataset.by_type),
-            "Parquet": f"{decimal(dataset.bytes)} in {len(dataset.files)} files",
+            "Parquet": f"{decimal(dataset.bytes)} in {counted(len(dataset.files), 'file')}",
             "path": dataset.path,
             "manifest": dataset.manifest_path,
         },

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tcetl.cli.connection import connected, owner_or_default
-from tcetl.cli.console import Json, by_reason, print_facts, print_json, progress
+from tcetl.cli.console import Json, by_reason, counted, print_facts, print_json, progress
 from tcetl.cli.feed import Format
 from tcetl.cli.options import Owner, examples, new_run_id
 from tcetl.errors import RejectedRecordsError
@@ -83,7 +83,7 @@ def _print(report: "LoadReport", *, json: bool) -> None:
             "rows read": report.rows_read,
             "rejected": by_reason(report.rejected),
             "duplicates": report.duplicates,
-            "sent": f"{report.sent:,} in {report.jobs:,} jobs",
+            "sent": f"{report.sent:,} in {counted(report.jobs, 'job')}",
             "succeeded": report.succeeded,
             "failed": report.failed,
             "unprocessed": report.unprocessed,

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tcetl.demo.outcome import Outcome
-from tcetl.load import JobTime
+from tcetl.load import JobTime, LoadReport
 
 # matplotlib knows no CSS variables: it draws in these stand-ins, and the SVG's text is rewritten afterwards.
 _STAND_INS: Final = {
@@ -49,12 +49,18 @@ def draw(outcome: Outcome) -> Charts:
     """Draw the charts for *outcome*."""
     return Charts(
         by_type=_bars(outcome.lake),
-        rejected=_bars(outcome.rejected, bad=frozenset(outcome.load.refused)) if outcome.rejected else "",
+        rejected=_rejected(outcome.load),
         jobs=_timeline(outcome.load.job_times) if outcome.load.job_times else "",
     )
 
 
-def _bars(counts: Mapping[str, int], *, bad: frozenset[str] = frozenset()) -> str:
+def _rejected(load: LoadReport) -> str:
+    """Draw the rejected rows by reason; colour is not all that sets apart what the platform refused."""
+    refused = {f"{code} (platform)": count for code, count in load.refused.items()}
+    return _bars({**load.rejected, **refused}, bad=refused) if load.rejected or refused else ""
+
+
+def _bars(counts: Mapping[str, int], *, bad: Container[str] = ()) -> str:
     """Draw one horizontal bar per name, the largest first; the names in *bad* in the colour of errors."""
     ordered = sorted(counts.items(), key=lambda item: (item[1], item[0]))
     names, values = [name for name, _ in ordered], [value for _, value in ordered]

@@ -83,7 +83,7 @@ def _report_tasks(emit: Emit) -> None:
         def _emit(self, task: Any, state: str, error: str = "") -> None:
             emit({"event": "task", "dag_id": task.dag_id, "task_id": task.task_id, "state": state, "error": error})
 
-    get_listener_manager().add_listener(Listener())
+    get_listener_manager().add_listener(Listener())  # type: ignore[no-untyped-call]
 
 
 def _results(run: Any) -> dict[str, list[Any]]:
@@ -92,7 +92,7 @@ def _results(run: Any) -> dict[str, list[Any]]:
 
     results: dict[str, list[Any]] = {}
     with create_session() as session:
-        found = session.scalars(XComModel.get_many(run_id=run.run_id, dag_ids=run.dag_id, key="return_value"))
+        found: Any = session.scalars(XComModel.get_many(run_id=run.run_id, dag_ids=run.dag_id, key="return_value"))
         for xcom in sorted(found, key=lambda xcom: xcom.map_index):
             results.setdefault(xcom.task_id, []).append(XComModel.deserialize_value(xcom))
     return results

@@ -35,6 +35,7 @@ def render(outcome: Outcome, charts: Charts) -> str:
         load=load,
         version=__version__,
         made_at=datetime.now(UTC),
+        rejected=sum(load.rejected.values()) + load.failed,
         rejects=_rejects(load),
         charts=charts,
         files=[(label, os.path.relpath(path, outcome.out)) for label, path in outcome.files.items()],

@@ -1,0 +1,177 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+from typer.testing import Result
+
+from tcetl.emulator import Emulator
+
+Tcetl = Callable[..., Result]
+
+
+def test_version(tcetl: Tcetl) -> None:
+    result = tcetl("--version")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("tcetl 0.")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        ["demo"],
+        ["emulator"],
+        ["owners"],
+        ["feed"],
+        ["feed", "preview"],
+        ["load"],
+        ["bulk"],
+        ["retrieve"],
+        ["export"],
+    ],
+)
+def test_help_teaches(tcetl: Tcetl, command: list[str]) -> None:
+    result = tcetl(*command, "--help")
+    assert result.exit_code == 0
+    if command != ["feed"]:
+        assert "Examples" in result.stdout
+        assert f"tcetl {' '.join(command)}".rstrip() in result.stdout.split("Examples")[1]
+
+
+def test_no_option_takes_a_secret(tcetl: Tcetl) -> None:
+    for command in ("owners", "load", "bulk", "retrieve"):
+        text = tcetl(command, "--help").stdout.lower()
+        assert "--api-url" in text
+        assert not [word for word in ("--secret", "--token", "--password", "--access-id") if word in text]
+
+
+def test_help_needs_no_heavy_module() -> None:
+    heavy = ["airflow", "duckdb", "matplotlib", "pandas", "polars", "pyarrow", "starlette", "uvicorn"]
+    code = f"import sys, tcetl.cli.app; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_core_commands_need_no_extra() -> None:
+    code = (
+        "import sys\n"
+        "for name in ('airflow', 'jinja2', 'matplotlib', 'starlette', 'uvicorn', 'trustme'): sys.modules[name] = None\n"
+        "import tcetl.cli.app, tcetl.pipeline, tcetl.feeds, tcetl.siem, tcetl.lake\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_owners(tcetl: Tcetl, connection: dict[str, str]) -> None:
+    result = tcetl("owners", env=connection)
+    assert result.exit_code == 0
+    assert "Demo Source" in result.stdout
+    listed = json.loads(tcetl("owners", "--json", env=connection).stdout)
+    assert {"id": 2, "name": "Demo Source", "type": "Source"} in listed
+
+
+def test_connection_from_a_file(tcetl: Tcetl, tc_emulator: Emulator, tmp_path: Path) -> None:
+    conf = tmp_path / "my.conf"
+    conf.write_text(
+        f"[threatconnect]\napi_base_url = {tc_emulator.url}\n"
+        f"api_access_id = {tc_emulator.access_id}\napi_secret_key = {tc_emulator.secret_key}\n"
+    )
+    assert tcetl("owners", "--config", conf).exit_code == 0
+
+
+def test_trusting_a_certificate(tcetl: Tcetl, tc_emulator_tls: Emulator) -> None:
+    env = {"TC_API_URL": tc_emulator_tls.url, "TC_TOKEN": tc_emulator_tls.token, "TC_RETRIES": "0"}
+    refused = tcetl("owners", env=env)
+    assert refused.exit_code == 1
+    assert "certificate" in refused.stderr.lower()
+    assert tc_emulator_tls.ca_file is not None
+    assert tcetl("owners", "--ca-file", tc_emulator_tls.ca_file, env=env).exit_code == 0
+    with pytest.warns(Warning, match="Unverified HTTPS"):
+        assert tcetl("owners", "--insecure", env=env).exit_code == 0
+
+
+def test_feed_preview_shows_and_sends_nothing(tcetl: Tcetl, feed: Path) -> None:
+    result = tcetl("feed", "preview", feed)
+    assert result.exit_code == 0
+    assert "http://drop.example.com/a" in result.stdout
+    assert "bad-address" in result.stdout
+    told = json.loads(tcetl("feed", "preview", feed, "--json").stdout)
+    assert (told["rows_read"], told["duplicates"], told["rejected"]) == (5, 1, {"bad-address": 1})
+    assert sum(told["indicators"].values()) == len(told["some_indicators"]) == 3
+    assert {"row": 6, "code": "bad-address", "raw": "999.1.1.1"}.items() <= told["first_rejects"][0].items()
+    assert json.loads(tcetl("feed", "preview", feed, "--json", "--rows", "0").stdout)["some_indicators"] == []
+
+
+def test_load_then_bulk_then_export(
+    tcetl: Tcetl, connection: dict[str, str], tc_emulator: Emulator, feed: Path, tmp_path: Path
+) -> None:
+    loaded = tcetl("load", feed, "--run-dir", "run", "--tag", "mine", "--confidence", "61", "--json", env=connection)
+    assert loaded.exit_code == 0, loaded.output
+    report = json.loads(loaded.stdout)
+    assert (report["rows_read"], report["succeeded"], report["duplicates"]) == (5, 3, 1)
+    stored = tc_emulator.indicator("Demo Source", "Host", "c2.example.net")
+    assert stored is not None
+    assert stored["confidence"] == 61
+    assert "mine" in {tag["name"] for tag in stored["tags"]}
+
+    again = tcetl("load", feed, "--run-dir", "run", "--json", env=connection)
+    assert json.loads(again.stdout)["jobs"] == 1
+    assert len(tc_emulator.journal("/v2/batch", method="POST")) == 1, "a finished run is not sent again"
+
+    published = tcetl("bulk", "--run-now", "--run-id", "one", "--json", env=connection)
+    assert published.exit_code == 0, published.output
+    dataset = json.loads(published.stdout)
+    query = f"SELECT type, count(*) FROM '{dataset['path']}/*.parquet' GROUP BY type"
+    assert dict(duckdb.sql(query).fetchall()) == dataset["by_type"] == {"Address": 1, "Host": 1, "URL": 1}
+
+    for form in ("cef", "csv", "ndjson"):
+        exported = tcetl("export", "lake", f"out.{form}", "--format", form, "--json")
+        assert exported.exit_code == 0, exported.output
+        assert json.loads(exported.stdout)["written"] == 3
+        assert (tmp_path / f"out.{form}").is_file()
+
+
+def test_tables_for_people(tcetl: Tcetl, connection: dict[str, str], feed: Path) -> None:
+    loaded = tcetl("load", feed, env=connection)
+    assert "3 in 1 job" in loaded.stdout
+    assert "bad-address: 1" in loaded.stdout
+    published = tcetl("bulk", "--run-now", env=connection)
+    assert "Address: 1, Host: 1, URL: 1" in published.stdout
+    exported = tcetl("export", "lake", "out.cef", "--format", "cef")
+    assert "out.cef" in exported.stdout
+
+
+def test_retrieve_through_filters(tcetl: Tcetl, connection: dict[str, str], tc_emulator: Emulator) -> None:
+    tc_emulator.seed("Demo Source", 500)
+    hosts = tcetl("retrieve", "--type", "Host", "--run-id", "hosts", "--json", env=connection)
+    assert hosts.exit_code == 0, hosts.output
+    assert json.loads(hosts.stdout)["by_type"] == {"Host": tc_emulator.counts("Demo Source")["Host"]}
+    sure = tcetl("retrieve", "--filter", "confidence>90", "--run-id", "sure", "--json", env=connection)
+    path = json.loads(sure.stdout)["path"]
+    assert duckdb.sql(f"SELECT min(confidence) > 90, count(*) > 0 FROM '{path}/*.parquet'").fetchall() == [(True, True)]
+    future = tcetl("retrieve", "--modified-since", "2999-01-01", "--run-id", "future", "--json", env=connection)
+    assert json.loads(future.stdout)["rows"] == 0
+
+
+def test_emulator_serves_until_interrupted(tmp_path: Path) -> None:
+    import signal
+
+    import requests
+
+    command = [sys.executable, "-c", "from tcetl.cli import main; main()", "emulator", "--port", "0", "--seed", "10"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    try:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(8)]
+        url = next(line for line in lines if "TC_API_URL=" in line).split("=")[1].strip()
+        assert requests.get(f"{url}/v2/owners", timeout=10).status_code == 401
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    finally:
+        process.kill()
+        process.communicate()
