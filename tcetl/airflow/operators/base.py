@@ -1,6 +1,5 @@
 """What all operators share: the connection, results for XCom and assets, and when a retry is of no use."""
 
-import logging
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -46,7 +45,9 @@ class EtlOperator(BaseOperator):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"retry_policy": SURE_FAILURES, "multiple_outputs": True} | kwargs)
+        kwargs.setdefault("retry_policy", SURE_FAILURES)
+        kwargs.setdefault("multiple_outputs", True)
+        super().__init__(**kwargs)
 
     def emit(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
         """Attach *result* to the event of every outlet asset, and return it for XCom."""
@@ -74,14 +75,14 @@ class ThreatConnectOperator(EtlOperator):
         return ThreatConnectHook(self.threatconnect_conn_id)
 
 
-def progress_log(log: logging.Logger, every: float = 10.0) -> Callable[[str, int, int | None], None]:
-    """An ``on_progress`` that writes to the task's *log*, at most once in *every* seconds."""
+def progress_log(write: Callable[[str], object], every: float = 10.0) -> Callable[[str, int, int | None], None]:
+    """An ``on_progress`` that tells *write*, such as ``self.log.info``, at most once in *every* seconds."""
     last = time.monotonic()
 
     def on_progress(stage: str, done: int, total: int | None = None) -> None:
         nonlocal last
         if (now := time.monotonic()) - last >= every:
             last = now
-            log.info("%s: %s%s", stage, f"{done:,}", "" if total is None else f" of {total:,}")
+            write(f"{stage}: {done:,}" + ("" if total is None else f" of {total:,}"))
 
     return on_progress

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.sdk import Context
 
@@ -26,7 +26,7 @@ class ThreatConnectBulkDownloadOperator(ThreatConnectOperator):
         **kwargs: As for every operator.
     """
 
-    template_fields: ClassVar[Sequence[str]] = ("lake", "tc_owner", "run_id", "run_now", "threatconnect_conn_id")
+    template_fields: Sequence[str] = ("lake", "tc_owner", "run_id", "run_now", "threatconnect_conn_id")
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class ThreatConnectBulkDownloadOperator(ThreatConnectOperator):
                 run_id=self.run_id or context["run_id"],
                 run_now=self.run_now,
                 max_age=self.max_age,
-                on_progress=progress_log(self.log),
+                on_progress=progress_log(self.log.info),
             )
         return self.emit(context, _summary(dataset, owner))
 
@@ -79,7 +79,7 @@ class ThreatConnectRetrieveOperator(ThreatConnectOperator):
         **kwargs: As for every operator.
     """
 
-    template_fields: ClassVar[Sequence[str]] = (
+    template_fields: Sequence[str] = (
         "lake",
         "tc_owner",
         "run_id",
@@ -124,7 +124,7 @@ class ThreatConnectRetrieveOperator(ThreatConnectOperator):
                 filters=self.filters,
                 match_any=self.match_any,
                 modified_since=_moment(self.modified_since),
-                on_progress=progress_log(self.log),
+                on_progress=progress_log(self.log.info),
             )
         return self.emit(context, _summary(dataset, owner))
 

@@ -1,7 +1,7 @@
 """A dataset of the lake becomes lines for a SIEM."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.sdk import Context
 
@@ -23,7 +23,7 @@ class IndicatorExportOperator(EtlOperator):
         **kwargs: As for every operator.
     """
 
-    template_fields: ClassVar[Sequence[str]] = ("dataset", "format", "out", "options")
+    template_fields: Sequence[str] = ("dataset", "format", "out", "options")
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class IndicatorExportOperator(EtlOperator):
             self.out,
             self.format,
             allow_empty=self.allow_empty,
-            on_progress=progress_log(self.log),
+            on_progress=progress_log(self.log.info),
             **(self.options or {}),
         )
         return self.emit(context, report.to_json())

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import quote
 
 from airflow.sdk import Context, conf
@@ -30,7 +30,7 @@ class FeedPlanOperator(ThreatConnectOperator):
         **kwargs: As for every operator.
     """
 
-    template_fields: ClassVar[Sequence[str]] = (
+    template_fields: Sequence[str] = (
         "feed",
         "tc_owner",
         "run_dir",
@@ -83,7 +83,7 @@ class FeedPlanOperator(ThreatConnectOperator):
                 rating=self.rating,
                 confidence=self.confidence,
                 tags=self.tags,
-                on_progress=progress_log(self.log),
+                on_progress=progress_log(self.log.info),
             )
         result = {
             "run_dir": str(run.path),

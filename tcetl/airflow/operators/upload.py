@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from airflow.sdk import Context, conf
 
@@ -36,7 +36,7 @@ class ThreatConnectBatchUploadOperator(ThreatConnectOperator):
         **kwargs: As for every operator.
     """
 
-    template_fields: ClassVar[Sequence[str]] = ("run_dir", "max_errors", "threatconnect_conn_id")
+    template_fields: Sequence[str] = ("run_dir", "max_errors", "threatconnect_conn_id")
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class ThreatConnectBatchUploadOperator(ThreatConnectOperator):
                     in_flight=self.in_flight,
                     timeout=deadline - time.time(),
                     max_errors=self.max_errors,
-                    on_progress=progress_log(self.log),
+                    on_progress=progress_log(self.log.info),
                 )
         return self.emit(context, _summary(report))
 

@@ -31,7 +31,7 @@ class BatchJobsTrigger(BaseTrigger):
     def __init__(
         self, *, threatconnect_conn_id: str, batch_ids: Sequence[int], poll_interval: float, deadline: float
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.threatconnect_conn_id = threatconnect_conn_id
         self.batch_ids = list(batch_ids)
         self.poll_interval = poll_interval
@@ -56,7 +56,7 @@ class BatchJobsTrigger(BaseTrigger):
                 await self._watch(tc)
         except TcetlError as error:
             self.log.warning("no use watching jobs %s: %s", self.batch_ids, error)
-        yield TriggerEvent({"deadline": self.deadline})
+        yield TriggerEvent({"deadline": self.deadline})  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
         """Say which jobs the platform still works on: it offers no way to stop them."""
