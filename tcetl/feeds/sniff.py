@@ -25,9 +25,7 @@ _DATA: Final = re.compile(  # what stands in a row and never in a header
 )
 _DOTTED: Final = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 # One value, then nothing, or a comment: what a line of a plain list looks like.
-_LIST_LINE: Final = re.compile(
-    rf"[^\s,;|/\"']+;.*|(?:{HOSTS_LINE}|[^\s,;|\"']+|[a-z]+://\S+)(?:\s+(?:#|;|//).*)?", re.IGNORECASE
-)
+_LIST_LINE: Final = re.compile(rf"[^\s,;|/\"']+;.*|(?:{HOSTS_LINE}|[^\s,;|\"']+)(?:\s+(?:#|;|//).*)?", re.IGNORECASE)
 _VALUE_LINE: Final = re.compile(rf"(?:{_HASH}|{_IPV4}|[a-z]+://\S+|\S*\.\S+|\S*:\S*:\S*|AS[0-9]+)", re.IGNORECASE)
 # A list of one column may name it: the words such a line consists of.
 _LONE_HEADER: Final = re.compile(

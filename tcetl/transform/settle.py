@@ -90,12 +90,11 @@ def _settle_plain(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     declared_type, declared_length = _declared(frame["declared"])
     # The type that a row declares must be the plain value's own; for a hash the algorithm as well.
     kind = plain.str.strip_suffix(":port")
-    agrees = pl.col("declared").is_null() | (
-        (kind == declared_type) & (declared_length.is_null() | (text.str.len_bytes() == declared_length))
+    agrees = plain.is_not_null() & (
+        pl.col("declared").is_null()
+        | (kind == declared_type) & (declared_length.is_null() | (text.str.len_bytes() == declared_length))
     )
-    looked = frame.with_columns(_PATTERNS.alias("_plain")).with_columns(
-        (agrees & plain.is_not_null()).alias("_settled")
-    )
+    looked = frame.with_columns(_PATTERNS.alias("_plain")).with_columns(agrees.fill_null(value=False).alias("_settled"))
     summary = (
         pl.when(plain == "File").then(text.str.to_uppercase())
         .when(plain == "Address:port").then(text.str.extract(r"^([0-9.]+)", 1))

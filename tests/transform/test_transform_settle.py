@@ -1,0 +1,38 @@
+"""The patterns that settle plain values must say what the exact rules say."""
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tcetl.transform.settle import settle, settle_one
+
+VALUE = st.one_of(
+    st.text(max_size=40),
+    st.text(alphabet="abcxyzABC0189.:/@[]()#?&=%-_ \\\tü", max_size=40),
+    st.from_regex(r"\A(https?|hxxp|FTP)://[A-Za-z0-9.\[\]ü_-]{1,30}(:\d{1,6})?([/?#][ -~]{0,20})?\Z"),
+    st.from_regex(r"\A[A-Za-z0-9_-]{1,20}((\.|\[\.\])[A-Za-z0-9_-]{1,20}){1,3}\Z"),
+    st.from_regex(r"\A\d{1,3}(\.\d{1,3}){3}(:\d{1,6}|/\d{1,3})?\Z"),
+    st.from_regex(r"\A([0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64})\Z"),
+    st.sampled_from(
+        ["0f" * 32, "http://a.example:0/", "http://a.example:65536/", "a.zip", "a.exe", "xn--a.example", "1.1"]
+    ),
+)
+WORDS = ("ip", "ip:port", "domain", "url", "md5", "sha256", "SHA-1", "hash", "email", "asn", "File", "Host", "filename")
+DECLARED = st.sampled_from([None, "mutex", "cidr", *WORDS])
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.tuples(VALUE, DECLARED), min_size=1, max_size=20))
+def test_vectorised_and_exact_agree(rows):
+    frame = pl.DataFrame(rows, schema={"value": pl.String, "declared": pl.String}, orient="row").with_row_index("at")
+    good, bad = settle(frame)
+    found = {row["at"]: (row["type"], row["summary"]) for row in good.to_dicts()}
+    refused = {row["at"]: row["code"] for row in bad.to_dicts()}
+    assert found.keys() | refused.keys() == set(range(len(rows)))
+    assert not found.keys() & refused.keys()
+    for at, (value, declared) in enumerate(rows):
+        exact = settle_one(value, declared)
+        if exact.type:
+            assert found[at] == (exact.type, exact.summary)
+        else:
+            assert refused[at] == exact.code
