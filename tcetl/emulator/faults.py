@@ -7,9 +7,9 @@ import socket
 import struct
 import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+import msgspec
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,8 +30,7 @@ Kind = Literal[
 ]
 
 
-@dataclass(slots=True, kw_only=True)
-class Fault:
+class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """One rule. It strikes the ``nth`` matching request and those after it, ``count`` times (None: always)."""
 
     kind: Kind
@@ -45,7 +44,7 @@ class Fault:
     status: int | None = None
     body: str | None = None
     content_type: str = "application/json"
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = {}
     retry_after: int | float | str | None = None
     bytes: int | None = None
     seconds: float | None = None

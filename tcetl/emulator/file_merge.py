@@ -76,11 +76,12 @@ def _collide(
                 removed=(0, *others),
                 warning="The existing Files in conflict were deleted.",
             )
-        # The hashes that belong to an existing File are stripped; what remains becomes a File (assumed).
+        # The hashes that belong to an existing File are stripped; what remains becomes a File (assumed). Something
+        # always remains: a hash in conflict that another match has would put the two matches in conflict.
         taken = {value for match in matches for value in match if value}
         rest = tuple(value if value not in taken else None for value in incoming)
         warning = "The hashes of existing Files were removed from the incoming File."
-        return Plan(created=rest if any(rest) else None, warning=warning)
+        return Plan(created=rest, warning=warning)
     if mode == "FavorExisting":
         hashes, what = _union(*matches, incoming), "existing"
     else:

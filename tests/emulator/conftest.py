@@ -20,7 +20,7 @@ class Hmac(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         timestamp = str(int(time.time() + self.skew))
         signed = signature(self.secret_key, request.path_url, request.method, timestamp)
-        request.headers |= {"Timestamp": timestamp, "Authorization": f"TC {self.access_id}:{signed}"}
+        request.headers.update({"Timestamp": timestamp, "Authorization": f"TC {self.access_id}:{signed}"})
         return request
 
 
