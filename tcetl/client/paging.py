@@ -53,7 +53,6 @@ def pages(
     """
     query = dict(params or {})
     page = _first(session, path, key, query, page_size)
-    limit = query["resultLimit"]
     total = page.total
     yield page
     seen = len(page.items)
@@ -65,7 +64,7 @@ def pages(
             raise _moved(path, f"{total:,} items were announced, {seen:,} came")
         yield page
         seen += len(page.items)
-    now = _page(session, path, key, {**query, "resultLimit": min(limit, 1), "resultStart": 0}).total
+    now = _page(session, path, key, {**query, "resultLimit": 1, "resultStart": 0}).total
     if not seen == total == now:
         raise _moved(path, f"{total:,} items at the start, {now:,} at the end, {seen:,} read")
 
