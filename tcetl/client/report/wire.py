@@ -1,0 +1,171 @@
+"""The shape of an indicator on the wire, and its way into the INDICATORS schema."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tcetl.schema import INDICATORS, TIMESTAMP
+
+_ATTRIBUTE: Final = {
+    "type": ("type", pa.string()),
+    "value": ("value", pa.string()),
+    "source": ("source", pa.string()),
+    "displayed": ("displayed", pa.bool_()),
+    "id": ("id", pa.int64()),
+    "dateAdded": ("date_added", TIMESTAMP),
+    "lastModified": ("last_modified", TIMESTAMP),
+}
+_TAG: Final = {"name": ("name", pa.string()), "webLink": ("web_link", pa.string())}
+_LABEL: Final = {"name": ("name", pa.string())}
+
+
+def _struct(fields: dict[str, tuple[str, pa.DataType]]) -> pa.DataType:
+    return pa.struct([pa.field(key, kind) for key, (_, kind) in fields.items()])
+
+
+_COLUMNS: Final[dict[str, tuple[str, pa.DataType]]] = {
+    "id": ("id", pa.int64()),
+    "ownerName": ("owner_name", pa.string()),
+    "type": ("type", pa.string()),
+    "summary": ("summary", pa.string()),
+    "rating": ("rating", pa.float64()),
+    "confidence": ("confidence", pa.int32()),
+    "threatAssessRating": ("threat_assess_rating", pa.float64()),
+    "threatAssessConfidence": ("threat_assess_confidence", pa.float64()),
+    "threatAssessScore": ("threat_assess_score", pa.int32()),
+    "calScore": ("cal_score", pa.int32()),
+    "dateAdded": ("date_added", TIMESTAMP),
+    "lastModified": ("last_modified", TIMESTAMP),
+    "webLink": ("web_link", pa.string()),
+    "description": ("description", pa.string()),
+    "source": ("source", pa.string()),
+    "tag": ("tags", pa.list_(_struct(_TAG))),
+    "attribute": ("attributes", pa.list_(_struct(_ATTRIBUTE))),
+    "securityLabel": ("security_labels", pa.list_(_struct(_LABEL))),
+    "md5": ("md5", pa.string()),
+    "sha1": ("sha1", pa.string()),
+    "sha256": ("sha256", pa.string()),
+    "size": ("size", pa.int64()),
+    "active": ("active", pa.bool_()),
+    "activeLocked": ("active_locked", pa.bool_()),
+    "privateFlag": ("private_flag", pa.bool_()),
+    "observationCount": ("observation_count", pa.int64()),
+    "lastObserved": ("last_observed", TIMESTAMP),
+    "falsePositiveCount": ("false_positive_count", pa.int64()),
+    "falsePositiveLastReported": ("false_positive_last_reported", TIMESTAMP),
+    "dnsActive": ("dns_active", pa.string()),  # the words "true" and "false" in v2
+    "whoisActive": ("whois_active", pa.string()),
+    "firstSeen": ("first_seen", TIMESTAMP),
+    "lastSeen": ("last_seen", TIMESTAMP),
+}
+
+ITEM: Final = _struct(_COLUMNS)
+"""An item of a list as the API writes it. Source: REST docs v2, indicators and bulk reports."""
+
+REQUIRED: Final = ("ownerName", "type", "summary")
+"""What makes a record an indicator: text that is there and not empty."""
+
+REQUIRED_INSIDE: Final = {"tag": "name", "attribute": "type", "securityLabel": "name"}
+"""List key → what each of its elements must have."""
+
+WORDS: Final = {"dnsActive", "whoisActive"}
+"""Keys whose booleans are words."""
+
+_FRACTIONS: Final = tuple(key for key, (_, kind) in _COLUMNS.items() if pa.types.is_floating(kind))
+_TRUE_FALSE: Final = pa.array(["true", "false"])
+_HASHES: Final = {
+    name: rf"\b(?P<hash>[0-9a-f]{{{digits}}})\b" for name, digits in (("md5", 32), ("sha1", 40), ("sha256", 64))
+}
+_TLP: Final = r"(?im)^TLP:\s*(?P<tlp>\S.*?)\s*$"
+
+
+def is_plain(items: pa.StructArray) -> bool:
+    """True when *items* (of type :data:`ITEM` at least) are all indicators that :func:`indicators` can take as is."""
+    if items.null_count:
+        return False
+    for key in REQUIRED:
+        column = items.field(key)
+        if column.null_count or pc.min(pc.binary_length(column)).as_py() == 0:
+            return False
+    for key, inside in REQUIRED_INSIDE.items():
+        elements = items.field(key).flatten()
+        if elements.null_count or elements.field(inside).null_count:
+            return False
+    for key in WORDS:
+        words = items.field(key)
+        if words.null_count < len(words) and not pc.all(pc.is_in(words.drop_null(), value_set=_TRUE_FALSE)).as_py():
+            return False
+    # The parser takes NaN and Infinity for numbers; JSON does not have them.
+    return all(pc.all(pc.is_finite(items.field(key)), min_count=0).as_py() for key in _FRACTIONS)
+
+
+def indicators(
+    items: pa.StructArray, extra: Sequence[str | None] | None, exported_at: datetime | None
+) -> pa.RecordBatch:
+    """*items*, which must be plain, as INDICATORS.
+
+    Args:
+        items: Items as the API wrote them.
+        extra: What :data:`ITEM` does not know of each, as JSON; None when there is nothing.
+        exported_at: When the platform made the list.
+    """
+    columns = {name: items.field(key) for key, (name, _) in _COLUMNS.items()}
+    columns["tags"] = _list(columns["tags"], "tags", _TAG)
+    columns["attributes"] = _list(columns["attributes"], "attributes", _ATTRIBUTE)
+    columns["security_labels"] = labels = _labels(columns["security_labels"])
+    for name in ("dns_active", "whois_active"):
+        columns[name] = pc.equal(columns[name], "true")
+    columns |= _file_hashes(columns)
+    if len(labels.values):
+        columns["tlp"] = _tlp(labels)
+    if extra is not None:
+        columns["extra"] = pa.array(extra, pa.string())
+    if exported_at is not None:
+        columns["exported_at"] = pa.repeat(pa.scalar(exported_at, TIMESTAMP), len(items))
+    arrays = [columns.get(field.name, None) for field in INDICATORS]
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.nulls(len(items), field.type) if array is None else array
+            for field, array in zip(INDICATORS, arrays, strict=True)
+        ],
+        schema=INDICATORS,
+    )
+
+
+def _list(lists: pa.ListArray, name: str, fields: dict[str, tuple[str, pa.DataType]]) -> pa.ListArray:
+    """The same lists with our names inside; null ones become empty, which their offsets already say."""
+    kind = INDICATORS.field(name).type
+    ours = {name: key for key, (name, _) in fields.items()}
+    children = [lists.values.field(ours[field.name]) for field in kind.value_type]
+    return pa.ListArray.from_arrays(
+        lists.offsets, pa.StructArray.from_arrays(children, fields=list(kind.value_type)), type=kind
+    )
+
+
+def _labels(lists: pa.ListArray) -> pa.ListArray:
+    return pa.ListArray.from_arrays(
+        lists.offsets, lists.values.field("name"), type=INDICATORS.field("security_labels").type
+    )
+
+
+def _file_hashes(columns: dict[str, Any]) -> dict[str, pa.Array]:
+    """Hashes in lower case: those given by key, and those in the summary of a File."""
+    is_file = pc.equal(columns["type"], "File")
+    summaries = pc.utf8_lower(pc.if_else(is_file, columns["summary"], pa.scalar(None, pa.string())))
+    return {
+        name: pc.coalesce(
+            pc.utf8_lower(columns[name]), pc.struct_field(pc.extract_regex(summaries, pattern=pattern), "hash")
+        )
+        for name, pattern in _HASHES.items()
+    }
+
+
+def _tlp(labels: pa.ListArray) -> pa.Array:
+    """The first label that is a Traffic Light Protocol one, in today's words."""
+    lines = pc.binary_join(labels, "\n")
+    tlp = pc.utf8_upper(pc.struct_field(pc.extract_regex(lines, pattern=_TLP), "tlp"))
+    tlp = pc.replace_substring_regex(tlp, r"\s+", "+")
+    return pc.if_else(pc.equal(tlp, "WHITE"), "CLEAR", tlp)
