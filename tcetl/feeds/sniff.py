@@ -88,12 +88,15 @@ def is_header(cells: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
 
 
 def column_names(cells: Iterable[str]) -> tuple[str, ...]:
-    """Return *cells* as unique column names: a blank one gets its number, a repeated one a suffix."""
+    """Return *cells* as unique column names: a blank one gets its number, a repeated one a suffix.
+
+    A name that begins like the reserved ``_row`` loses its underscore.
+    """
     names: list[str] = []
     for at, cell in enumerate(cells):
-        name = wanted = cell or f"column_{at + 1}"
+        name = wanted = (cell.removeprefix("_") if cell.startswith(ROW) else cell) or f"column_{at + 1}"
         suffix = 1
-        while name in names or name == ROW:
+        while name in names:
             suffix += 1
             name = f"{wanted}_{suffix}"
         names.append(name)

@@ -13,6 +13,8 @@ from tcetl.transform.vocabulary import NOTHING
 _DATE: Final = (
     r"^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]+([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?)? ?(?:UTC|Z|GMT|[+-]00:?00)?$"
 )
+_WORDS: Final = f"{ROW}_words"  # no feed's column begins with the reserved name
+_USUAL: Final = "%Y-%m-%d %H:%M:%S"
 _HASH: Final = r"^\s*(?:[0-9A-Fa-f]{64}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32})\s*$"
 
 
@@ -38,10 +40,10 @@ class Candidates:
             pl.col(at.value).alias("raw"),
             self._value().alias("value"),
             (_said(at.type) if at.type else pl.lit(at.value_type, dtype=pl.String)).alias("declared"),
-            *([self._description().alias("description")] if at.description or at.details else []),
+            *([self._description(frame)] if at.description or at.details else []),
             *(_said(column).alias(role) for role, column in plain.items() if column),
         )
-        read = said.with_columns(read(pl.col(role)).alias(role) for role, (_, read) in _READ.items() if plain[role])
+        read = said.with_columns(read(said[role]).alias(role) for role, (_, read) in _READ.items() if plain[role])
         for role, (what, _) in _READ.items():
             if column := plain[role]:
                 self._ignored[column, what] += read[role].null_count() - said[role].null_count()
@@ -63,14 +65,22 @@ class Candidates:
         others = [pl.concat_str(pl.lit(" : "), _said(column)).fill_null("") for column in self.columns.hashes]
         return pl.when(value.str.contains(_HASH)).then(pl.concat_str(value, *others)).otherwise(value)
 
-    def _description(self) -> pl.Expr:
+    def _description(self, frame: pl.DataFrame) -> pl.Series:
+        """What the row says of its indicator in words.
+
+        Made once per distinct row of words, of which a feed has few: equal descriptions share their text in memory.
+        """
+        words = [*([self.columns.description] if self.columns.description else []), *self.columns.details]
         details = [
             pl.concat_str(pl.lit(f"{column.replace('_', ' ').strip().capitalize()}: "), _said(column))
             for column in self.columns.details
         ]
         parts = [_said(self.columns.description), *details] if self.columns.description else details
         text = pl.concat_str(parts, separator="; ", ignore_nulls=True)
-        return pl.when(text != "").then(text)
+        distinct = frame.select(words).unique()
+        described = distinct.with_columns(pl.when(text != "").then(text).alias(_WORDS))
+        joined = frame.select(words).join(described, on=words, how="left", maintain_order="left")
+        return joined[_WORDS].alias("description")
 
 
 def _said(column: str) -> pl.Expr:
@@ -79,18 +89,22 @@ def _said(column: str) -> pl.Expr:
     return pl.when(~text.str.contains(NOTHING)).then(text)
 
 
-def _moment(text: pl.Expr) -> pl.Expr:
-    parts = text.str.extract_groups(_DATE)
+def _moment(text: pl.Series) -> pl.Series:
+    moment = text.str.to_datetime(_USUAL, strict=False, time_unit="us", time_zone="UTC")
+    if moment.null_count() == text.null_count():
+        return moment
+    parts = pl.col("text").str.extract_groups(_DATE)
     exact = pl.concat_str(parts.struct[0], pl.lit(" "), parts.struct[1].fill_null("00:00:00"))
-    return exact.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us", time_zone="UTC")
+    read = exact.str.to_datetime(_USUAL, strict=False, time_unit="us", time_zone="UTC")
+    return text.to_frame("text").select(read).to_series()
 
 
-def _number(text: pl.Expr, kind: type[pl.DataType], largest: int) -> pl.Expr:
+def _number(text: pl.Series, kind: type[pl.DataType], largest: int) -> pl.Series:
     number = text.cast(kind, strict=False)
-    return pl.when(number.is_between(0, largest)).then(number)
+    return number.set(~number.is_between(0, largest), None)
 
 
-_READ: Final[dict[str, tuple[str, Callable[[pl.Expr], pl.Expr]]]] = {
+_READ: Final[dict[str, tuple[str, Callable[[pl.Series], pl.Series]]]] = {
     "first_seen": ("date (ISO 8601, UTC)", _moment),
     "last_seen": ("date (ISO 8601, UTC)", _moment),
     "rating": ("number from 0 to 5", lambda text: _number(text, pl.Float64, 5)),

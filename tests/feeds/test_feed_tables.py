@@ -154,7 +154,7 @@ def test_headerless_and_awkward_headers(tmp_path):
     hosts = write(tmp_path, "a.example,bad\nb.example,bad\n", "hosts.csv")
     assert values(hosts, "column_1") == [(1, "a.example"), (2, "b.example")]
     awkward = write(tmp_path, "url,x,x,,_row\nhttp://a.example,1,2,3,4\n", "awkward.csv")
-    assert list(open_feed(awkward).columns) == ["url", "x", "x_2", "column_4", "_row_2"]
+    assert list(open_feed(awkward).columns) == ["url", "x", "x_2", "column_4", "row"]
 
 
 def test_one_named_column(tmp_path):
