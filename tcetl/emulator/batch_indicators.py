@@ -38,6 +38,7 @@ _DATES: Final = (
     ("externalLastModified", "external_modified"),
 )
 _VALUES: Final = ("value1", "value2", "value3")
+_NAMING: Final = ("summary", *(key for kind in INDICATORS.values() for key in kind.keys), "value1")
 _FLAGS: Final = (("active", "active"), ("activeLocked", "active_locked"), ("privateFlag", "private"))
 # The documented name first, then the alias that tcex sends (api §5.9).
 _OWN_FIELDS: Final = {
@@ -47,8 +48,7 @@ _OWN_FIELDS: Final = {
 
 def label_of(item: dict[str, Any]) -> str:
     """How messages name an item: its summary, or the first value it has."""
-    candidates = ("summary", *(key for kind in INDICATORS.values() for key in kind.keys), "value1")
-    return next((str(item[key]) for key in candidates if item.get(key)), "")
+    return next((str(item[key]) for key in _NAMING if item.get(key)), "")
 
 
 def parse_value(item: dict[str, Any]) -> Value:

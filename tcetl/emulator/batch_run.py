@@ -204,7 +204,7 @@ class BatchRun:
                 writer.delete(connection, item)
             else:
                 self._create(connection, work.section, item)
-        except (TypeError, AttributeError, KeyError, sqlite3.Error) as error:
+        except (TypeError, AttributeError, KeyError, ValueError, OverflowError, sqlite3.Error) as error:
             # An item of a shape that nobody foresaw must not take the job's thread down.
             _log.exception("batch %d: %s", self._batch_id, work.path)
             raise self._unexpected(work, INTERNAL, f"{type(error).__name__}: {error}") from error

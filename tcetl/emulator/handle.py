@@ -19,6 +19,9 @@ _START_TIMEOUT = 600.0
 """Seconds: seeding millions of indicators takes its time."""
 
 
+_STOP_TIMEOUT = 5.0
+
+
 class EmulatorError(RuntimeError):
     """The emulator could not be started, or refused an administrative request."""
 
@@ -158,20 +161,29 @@ def run_emulator(
     Raises:
         EmulatorError: The process ended before it answered; the text is what it said.
     """
-    with tempfile.TemporaryDirectory(prefix="tcetl-emulator-") as temporary:
-        directory = data_dir or Path(temporary)
-        command = [sys.executable, "-m", "tcetl.emulator", "--host", host, "--port", str(port), "--seed", str(seed)]
-        command += ["--data-dir", str(directory), "--parent", str(os.getpid()), *(["--tls"] if tls else [])]
-        with (
-            tempfile.TemporaryFile() as errors,
-            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors) as process,  # noqa: S603
-        ):
-            try:
-                ready = _wait(process, errors)
-                ca_file = Path(ready["ca_file"]) if ready["ca_file"] else None
-                yield Emulator(ready["url"], ca_file=ca_file, pid=process.pid)
-            finally:
-                process.kill()
+    command = [sys.executable, "-m", "tcetl.emulator", "--host", host, "--port", str(port), "--seed", str(seed)]
+    command += ["--parent", str(os.getpid())]
+    command += ["--tls"] if tls else []
+    command += ["--data-dir", str(data_dir)] if data_dir is not None else []
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors) as process,  # noqa: S603
+    ):
+        try:
+            ready = _wait(process, errors)
+            ca_file = Path(ready["ca_file"]) if ready["ca_file"] else None
+            yield Emulator(ready["url"], ca_file=ca_file, pid=process.pid)
+        finally:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask the server to end, which lets it tidy up; insist if it does not."""
+    process.terminate()
+    try:
+        process.wait(_STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _wait(process: subprocess.Popen[bytes], errors: Any) -> dict[str, Any]:

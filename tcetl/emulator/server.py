@@ -1,8 +1,11 @@
 """The HTTP server around the application."""
 
 import asyncio
+import contextlib
+import signal
 import socket
 import ssl
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -66,6 +69,15 @@ def serve(
     Raises:
         OSError: The port is taken, or *data_dir* cannot be written.
     """
+    # Stopped politely or by Ctrl-C, the temporary folder, which may hold gigabytes, is removed on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with contextlib.suppress(KeyboardInterrupt):
+        _listen(host, port, data_dir, ready, tls=tls, seed=seed)
+
+
+def _listen(
+    host: str, port: int, data_dir: Path | None, ready: Callable[[str, Path | None], None], *, tls: bool, seed: int
+) -> None:
     with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         if data_dir is not None:
             _serve(listener, data_dir, host, ready, tls=tls, seed=seed)
