@@ -225,7 +225,7 @@ def test_json(api: Api, tc: ThreatConnect) -> None:
 
 def test_a_bad_record_is_a_reject(api: Api, tc: ThreatConnect) -> None:
     served(api, status())
-    api.on("GET", JSON, report(ITEM, ITEM | {"id": 2, "confidence": "high"}))
+    api.on("GET", JSON, report(ITEM, ITEM | {"id": 2, "summary": None}))
     with tc.bulk.json(OWNER) as download:
         assert sum(batch.num_rows for batch in download) == 1
     assert download.rejects.num_rows == 1

@@ -110,27 +110,8 @@ class Cutter:
         if self._closed:
             self._check_rest()
             return None
-        wanted = self._block_size
-        while True:
-            self._fill(wanted)
-            certain = self._exact or self._ended
-            end = None if certain else self._guess()
-            if end is None:
-                certain = True
-                end = self._count()
-            if end is not None:
-                break
-            if self._ended:
-                raise self._damaged("it ends inside an item", len(self._buffer))
-            wanted = 2 * len(self._buffer)
-        if not _CONTENT.search(self._buffer, 0, end):
-            if not self._closed or self._offset != self._begin:
-                raise self._damaged("there is a comma without an item", end)
-            self._drop(end)
-            return self.next_block()  # the list is empty
-        block = Block(b"".join((PREFIX, memoryview(self._buffer)[:end], SUFFIX)), self._offset, certain)
-        self._drop(end if self._closed else end + 1)
-        return block
+        end, certain = self._next_end()
+        return self._take(end, certain) or self.next_block()
 
     def give_back(self, blocks: Sequence[Block]) -> None:
         """Take *blocks*, the last ones that were cut, back: the end of the first was guessed wrong."""
@@ -139,6 +120,31 @@ class Cutter:
         self._offset = blocks[0].offset
         self._closed = False
         self._exact = True
+
+    def _next_end(self) -> tuple[int, bool]:
+        """Where in the buffer the next block ends, and whether that is certain."""
+        wanted = self._block_size
+        while True:
+            self._fill(wanted)
+            guess = None if self._exact or self._ended else self._guess()
+            if guess is not None:
+                return guess, False
+            if (end := self._count()) is not None:
+                return end, True
+            if self._ended:
+                raise self._damaged("it ends inside an item", len(self._buffer))
+            wanted = 2 * len(self._buffer)
+
+    def _take(self, end: int, certain: bool) -> Block | None:
+        """Take the block up to *end* out of the buffer; None for an empty list."""
+        if not _CONTENT.search(self._buffer, 0, end):
+            if not self._closed or self._offset != self._begin:
+                raise self._damaged("there is a comma without an item", end)
+            self._drop(end)
+            return None
+        block = Block(b"".join((PREFIX, memoryview(self._buffer)[:end], SUFFIX)), self._offset, certain)
+        self._drop(end if self._closed else end + 1)
+        return block
 
     def _fill(self, wanted: int) -> None:
         """Read until the buffer holds *wanted* bytes or the stream ends."""
@@ -279,7 +285,7 @@ class Cutter:
         )
 
 
-def _is_record(text: bytes) -> bool:
+def _is_record(text: bytearray) -> bool:
     """True for an object that looks like an item of the list rather than like something inside one."""
     try:
         return "summary" in msgspec.json.decode(text, type=dict[str, msgspec.Raw])

@@ -1,11 +1,12 @@
 """What an item says that the INDICATORS schema has no column for: kept, as JSON, in the column ``extra``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
 
+from tcetl.client.report.mending import Path
 from tcetl.client.report.wire import ITEM, REQUIRED_INSIDE
 from tcetl.indicators import SEPARATOR, TYPES
 
@@ -17,24 +18,30 @@ _VALUE_KEYS: Final = frozenset(key for kind in TYPES.values() for key in kind.va
 _NULL: Final = b"null"
 _Object = dict[str, msgspec.Raw]
 _OBJECT: Final = msgspec.json.Decoder(_Object)
+_OBJECT_OR_NULL: Final = msgspec.json.Decoder(_Object | None)
+_ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def leftover(item: bytes | msgspec.Raw) -> str | None:
-    """The keys of *item*, a JSON object, that have no column, with their values as they were written.
+def leftover(item: bytes | msgspec.Raw, misfits: Set[Path] = frozenset()) -> str | None:
+    """What of *item*, a JSON object, has no column, as it was written; None when nothing is left.
 
-    Keys inside attributes, tags and security labels stand at their element's place:
-    ``{"tag":[{},{"weight":2}]}`` for the second tag's weight. A key that only repeats a part of the summary, as in
-    lists of one type, is not kept. None when nothing is left.
+    These are keys that the schema does not know, and *misfits*: values that are not of their column's type. Those
+    inside attributes, tags and security labels stand at their element's place: ``{"tag":[{},{"weight":2}]}`` for the
+    second tag's weight. A key that only repeats a part of the summary, as in lists of one type, is not kept.
     """
     record = _OBJECT.decode(item)
     rest: dict[str, Any] = {
         key: value
         for key, value in record.items()
-        if key not in _KNOWN and not _is_null(value) and not (key in _VALUE_KEYS and _repeats(value, record))
+        if (key not in _KNOWN or (key,) in misfits)
+        and not _is_null(value)
+        and not (key in _VALUE_KEYS and _repeats(value, record))
     }
-    for key, known in _KNOWN_INSIDE.items():
-        if key in record and (inside := _inside(record[key], known)):
-            rest[key] = inside
+    for key in _KNOWN_INSIDE:
+        if key in record and key not in rest:
+            inside = _inside(record[key], key, misfits)
+            if any(part != {} for part in inside):
+                rest[key] = inside
     return msgspec.json.format(msgspec.json.encode(rest), indent=-1).decode() if rest else None
 
 
@@ -55,15 +62,19 @@ def _more(kind: pa.DataType, known: pa.DataType) -> bool:
     return pa.types.is_list(known) and _more(kind.value_type, known.value_type)
 
 
-def _inside(value: msgspec.Raw, known: frozenset[str]) -> list[_Object] | None:
-    document = msgspec.json.decode(value, type=list[_Object | None] | _Object | None)
-    elements = [document] if isinstance(document, dict) else document or []
-    rest = [
-        {key: value for key, value in element.items() if key not in known and not _is_null(value)}
-        for element in elements
-        if element is not None
+def _inside(value: msgspec.Raw, key: str, misfits: Set[Path]) -> list[_Object | msgspec.Raw]:
+    """What is left of each element of the list *value* (or of the only one, without a list around it)."""
+    elements = _ELEMENTS.decode(value) if bytes(value).startswith(b"[") else [value]
+    return [
+        element
+        if (key, place) in misfits
+        else {
+            inner: rest
+            for inner, rest in (_OBJECT_OR_NULL.decode(element) or {}).items()
+            if (inner not in _KNOWN_INSIDE[key] or (key, place, inner) in misfits) and not _is_null(rest)
+        }
+        for place, element in enumerate(elements)
     ]
-    return rest if any(rest) else None
 
 
 def _is_null(value: msgspec.Raw) -> bool:

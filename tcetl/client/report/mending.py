@@ -1,12 +1,12 @@
 """A second, patient look at items that the parser did not take: numbers as text, lone objects, missing parts.
 
 Whatever the parser takes as is, comes out of here the same: whether an item is looked at a second time depends on its
-neighbours, so it must not change what becomes of it.
+neighbours, so that must not change what becomes of it.
 """
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -15,15 +15,18 @@ import msgspec
 import pyarrow as pa
 
 from tcetl.client.report.wire import ITEM, REQUIRED, REQUIRED_INSIDE, WORDS
+from tcetl.schema import TIMESTAMP
 
-_INTEGERS: Final = {pa.int32(): 32, pa.int64(): 64}
+Path = tuple[str | int, ...]
+"""Keys and list places that lead to a value of an item."""
+
 _TRUTHS: Final = {"true": True, "false": False}
 
 
-class UnusableError(ValueError):
-    """A record is no indicator: ``field`` of it is wrong (``code``), for a reason."""
+class UnusableError(Exception):
+    """A record is no indicator: its ``field`` is wrong (``code``), for a ``reason``."""
 
-    def __init__(self, code: str, reason: str, field: str = "") -> None:
+    def __init__(self, code: str, reason: str, field: str | None = None) -> None:
         super().__init__(reason)
         self.code = code
         self.reason = reason
@@ -31,155 +34,131 @@ class UnusableError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Reject:
-    """An item that is no indicator.
+class Mended:
+    """An item in the shape that the parser takes, without unknown keys; ``misfits`` are the values left out of it."""
 
-    Attributes:
-        index: Its place in its block, from 0.
-        raw: The item as it was written.
-        error: What is wrong with it.
-        record: What could be read of it.
-    """
-
-    index: int
-    raw: str
-    error: UnusableError
-    record: Mapping[str, Any]
+    item: dict[str, Any]
+    misfits: frozenset[Path]
 
 
-def mend(item: msgspec.Raw) -> dict[str, Any]:
-    """*item* as the parser takes it, without keys that it does not know.
+def mend(item: msgspec.Raw) -> Mended:
+    """*item* in the shape that the parser takes.
+
+    A value of another type is read if it can only mean one thing (``"73"``); otherwise it is left out.
 
     Raises:
         UnusableError: It is no indicator.
+        ValueError: It is not JSON.
     """
-    record = decode(item)
+    record = _decode(item)
     if not isinstance(record, dict):
-        raise UnusableError("not-an-object", f"the item is {_kind(record)}, not an object")
-    mended: dict[str, Any] = _mend(record, ITEM, "")
+        raise UnusableError("not-an-object", "the record is not an object")
+    misfits: set[Path] = set()
+    mended = _fit(record, ITEM, (), misfits)
     for key in REQUIRED:
         if not mended.get(key):
             raise UnusableError(f"no-{key.lower()}", f"the record has no {key}", key)
-    for key, inside in REQUIRED_INSIDE.items():
-        for index, element in enumerate(mended.get(key, ())):
-            if inside not in element:
-                raise UnusableError("bad-value", f"{key}[{index}] has no {inside}", f"{key}[{index}].{inside}")
-    return mended
+    return Mended(mended, frozenset(misfits))
 
 
-def decode(item: msgspec.Raw) -> Any:
-    """The value of *item*.
-
-    Raises:
-        UnusableError: It is JSON, but cannot be kept: half of a surrogate pair is no text, 1e999 no number.
-        ValueError: It is not JSON.
-    """
+def _decode(item: msgspec.Raw) -> Any:
     try:
         return msgspec.json.decode(item)
     except msgspec.DecodeError as error:
+        # Python's reader takes a little more than can be kept, such as half a surrogate pair or 1e999: the document
+        # is whole, this record is not usable.
         json.loads(bytes(item), parse_constant=_no_constant)
-        raise UnusableError("bad-text", f"the record cannot be kept: {error}") from None
+        raise UnusableError("bad-text", f"the record holds what is no text or number: {error}") from None
 
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _mend(value: Any, kind: pa.DataType, path: str) -> Any:
-    if pa.types.is_struct(kind):
-        if not isinstance(value, dict):
-            raise _bad(value, "an object", path)
-        pairs = ((field, value.get(field.name)) for field in kind)
-        dotted = f"{path}." if path else ""
-        mended = (
-            (field.name, _mend(inner, field.type, dotted + field.name)) for field, inner in pairs if inner is not None
-        )
-        return {name: inner for name, inner in mended if inner is not None}
-    if pa.types.is_list(kind):
-        elements = [value] if isinstance(value, dict) else value
-        if not isinstance(elements, list):
-            raise _bad(value, "a list", path)
-        present = [element for element in elements if element is not None]
-        return [_mend(element, kind.value_type, f"{path}[{index}]") for index, element in enumerate(present)]
-    if path in WORDS:
-        truth = _truth(value, path)
-        return None if truth is None else msgspec.json.encode(truth).decode()
-    if pa.types.is_string(kind):
-        return _text(value, path)
-    if value == "":  # an unset number, time or flag
+def _fit(value: Any, kind: pa.DataType, path: Path, misfits: set[Path]) -> Any:
+    """*value* as a *kind*; None, and *path* added to *misfits*, when it is none."""
+    try:
+        if pa.types.is_struct(kind):
+            return _object(value, kind, path, misfits)
+        if pa.types.is_list(kind):
+            return _list(value, kind, path, misfits)
+        if path[-1] in WORDS:
+            return None if value == "" else "true" if _truth(value) else "false"
+        return None if value == "" and not pa.types.is_string(kind) else _READ[kind](value)
+    except (TypeError, ValueError, OverflowError):
+        misfits.add(path)
         return None
-    return _scalar(value, kind, path)
 
 
-def _scalar(value: Any, kind: pa.DataType, path: str) -> Any:
-    if pa.types.is_boolean(kind):
-        return _truth(value, path)
-    if pa.types.is_timestamp(kind):
-        return _time(value, path)
-    return _integer(value, _INTEGERS[kind], path) if kind in _INTEGERS else _float(value, path)
+def _object(value: Any, kind: pa.StructType, path: Path, misfits: set[Path]) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError
+    fitted = {}
+    for field in kind:
+        if (inner := value.get(field.name)) is not None:
+            fitted[field.name] = _fit(inner, field.type, (*path, field.name), misfits)
+    return {name: inner for name, inner in fitted.items() if inner is not None}
 
 
-def _text(value: Any, path: str) -> str:
+def _list(value: Any, kind: pa.ListType, path: Path, misfits: set[Path]) -> list[Any]:
+    if isinstance(value, dict):
+        value = [value]
+    if not isinstance(value, list):
+        raise TypeError
+    fitted = []
+    for place, element in enumerate(value):
+        if element is None:
+            continue
+        inner = _fit(element, kind.value_type, (*path, place), misfits)
+        if inner is None or REQUIRED_INSIDE[str(path[-1])] not in inner:
+            misfits.add((*path, place))
+        else:
+            fitted.append(inner)
+    return fitted
+
+
+def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bool | int | float):
         return msgspec.json.encode(value).decode()
-    raise _bad(value, "text", path)
+    raise TypeError
 
 
-def _truth(value: Any, path: str) -> bool | None:
-    if isinstance(value, bool):
-        return value
-    if value == "":
-        return None
-    if isinstance(value, str) and (truth := _TRUTHS.get(value.lower())) is not None:
-        return truth
-    raise _bad(value, "true or false", path)
+def _truth(value: Any) -> bool:
+    truth = _TRUTHS.get(value.lower()) if isinstance(value, str) else value
+    if not isinstance(truth, bool):
+        raise TypeError
+    return truth
 
 
-def _float(value: Any, path: str) -> float:
-    try:
-        number = float(value) if not isinstance(value, bool | list | dict) else math.nan
-    except (ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise _bad(value, "a number", path)
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not math.isfinite(number := float(value)):
+        raise ValueError
     return number
 
 
-def _integer(value: Any, bits: int, path: str) -> int:
-    if isinstance(value, bool | list | dict):
-        raise _bad(value, "a whole number", path)
-    try:
-        number = int(value)
-        whole = isinstance(value, int) or number == float(value)
-    except (ValueError, OverflowError):
-        number, whole = _float(value, path), False
-        if number.is_integer():  # text such as "73.0"
-            number, whole = int(number), True
-    if not whole:
-        raise _bad(value, "a whole number", path)
-    if not -(1 << (bits - 1)) <= number < 1 << (bits - 1):
-        raise _bad(value, f"a whole number of {bits} bits", path)
-    return int(number)
+def _integer(bits: int) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        if isinstance(value, str):
+            value = int(value) if value.strip().lstrip("-").isdecimal() else float(value)
+        if isinstance(value, bool) or value != int(value) or not -(1 << bits - 1) <= value < 1 << bits - 1:
+            raise ValueError
+        return int(value)
+
+    return read
 
 
-def _time(value: Any, path: str) -> str:
-    try:
-        moment = datetime.fromisoformat(value)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
-        raise _bad(value, "a time", path) from None
-    return moment.isoformat()
+def _time(value: Any) -> str:
+    moment = datetime.fromisoformat(value)
+    return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)).isoformat()
 
 
-def _bad(value: Any, wanted: str, path: str) -> UnusableError:
-    return UnusableError("bad-value", f"{path} is {_kind(value)}, not {wanted}", path)
-
-
-def _kind(value: Any) -> str:
-    """A short name for *value* in a message."""
-    if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "a list"
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) <= 60 else f"{text[:57]}…"
+_READ: Final[dict[pa.DataType, Callable[[Any], Any]]] = {
+    pa.string(): _text,
+    pa.bool_(): _truth,
+    pa.float64(): _number,
+    pa.int32(): _integer(32),
+    pa.int64(): _integer(64),
+    TIMESTAMP: _time,
+}

@@ -1,6 +1,5 @@
 """From a block of items to one INDICATORS record batch, and the items that are none."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +11,7 @@ import pyarrow.json
 
 from tcetl.client.report.cutting import LIST, PREFIX, SUFFIX, json_error_offset
 from tcetl.client.report.leftovers import has_leftovers, leftover
-from tcetl.client.report.mending import Reject, UnusableError, mend
+from tcetl.client.report.mending import UnusableError, mend
 from tcetl.client.report.wire import ITEM, indicators, is_plain
 from tcetl.errors import DamagedDocumentError
 
@@ -32,6 +31,15 @@ class NotItemsError(ValueError):
     def __init__(self, position: int) -> None:
         super().__init__(f"not JSON at byte {position}")
         self.position = position
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """The item at *place* of a block (from 0), which is no indicator: as it was written, and what is wrong with it."""
+
+    place: int
+    raw: str
+    error: UnusableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,10 @@ def parse(document: bytes, exported_at: datetime | None = None) -> Parsed:
         items = None
     if items is None or not is_plain(items):
         return _patiently(document, exported_at)
-    extra = [leftover(item) for item in _split(document)] if has_leftovers(items) else None
+    try:
+        extra = [leftover(item) for item in _split(document)] if has_leftovers(items) else None
+    except msgspec.MsgspecError:  # an unknown key with a value that only the parser takes, such as NaN
+        return _patiently(document, exported_at)
     return Parsed(indicators(items, extra, exported_at), [], len(items))
 
 
@@ -77,7 +88,7 @@ def indicator_batch(items: Sequence[bytes | msgspec.Raw], *, exported_at: dateti
     if parsed.rejects:
         bad = parsed.rejects[0]
         raise DamagedDocumentError(
-            f"item {bad.index + 1} of {parsed.count} in the list of indicators is none: {bad.error.reason}",
+            f"item {bad.place + 1} of {parsed.count} in the list of indicators is none: {bad.error.reason}",
             offset=document.find(bad.raw.encode()) - _START,
         )
     return parsed.batch
@@ -113,15 +124,16 @@ def _patiently(document: bytes, exported_at: datetime | None) -> Parsed:
     mended: list[dict[str, Any]] = []
     extra: list[str | None] = []
     rejects: list[Reject] = []
-    for index, raw in enumerate(raws):
+    for place, raw in enumerate(raws):
         try:
-            mended.append(mend(raw))
+            item = mend(raw)
         except UnusableError as error:
-            rejects.append(Reject(index, bytes(raw).decode(), error, {}))
-            continue
+            rejects.append(Reject(place, bytes(raw).decode(), error))
         except ValueError:
-            raise NotItemsError(0) from None
-        extra.append(leftover(raw))
+            raise NotItemsError(document.find(bytes(raw)) - _START) from None
+        else:
+            mended.append(item.item)
+            extra.append(leftover(raw, item.misfits))
     items = _read(msgspec.json.encode({_NAME: mended}))
     assert items is not None
     assert is_plain(items)

@@ -9,8 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from tcetl.client.report.cutting import Block, Cutter, SupportsReadInto
-from tcetl.client.report.mending import Reject
-from tcetl.client.report.parsing import NotItemsError, Parsed, parse
+from tcetl.client.report.parsing import NotItemsError, Parsed, Reject, parse
 from tcetl.errors import DamagedDocumentError
 from tcetl.schema import REJECTS
 
@@ -119,7 +118,7 @@ class ReportReader:
             raise failure
 
     def _account(self, parsed: Parsed) -> None:
-        self._rejects += [_row(reject, self._items + reject.index, self._cutter.pointer) for reject in parsed.rejects]
+        self._rejects += [_row(reject, self._items + reject.place, self._cutter.pointer) for reject in parsed.rejects]
         self._items += parsed.count
         self.rows += parsed.batch.num_rows
         if len(self._rejects) > MOST_REJECTS:
@@ -137,7 +136,7 @@ def _row(reject: Reject, index: int, pointer: str) -> dict[str, Any]:
         "row": index + 1,
         "pointer": f"{pointer}/{index}",
         "raw": reject.raw,
-        "field": reject.error.field or None,
+        "field": reject.error.field,
         "code": reject.error.code,
         "reason": reject.error.reason,
         "severity": "error",

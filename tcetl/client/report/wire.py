@@ -19,11 +19,12 @@ _ATTRIBUTE: Final = {
     "lastModified": ("last_modified", TIMESTAMP),
 }
 _TAG: Final = {"name": ("name", pa.string()), "webLink": ("web_link", pa.string())}
-_LABEL: Final = {"name": ("name", pa.string())}
+# Beside its name, what a list says of a label is of the owner's label, not of the indicator: it has no column.
+_LABEL: Final = pa.struct([(key, pa.string()) for key in ("name", "description", "dateAdded")])
 
 
 def _struct(fields: dict[str, tuple[str, pa.DataType]]) -> pa.DataType:
-    return pa.struct([pa.field(key, kind) for key, (_, kind) in fields.items()])
+    return pa.struct([(key, kind) for key, (_, kind) in fields.items()])
 
 
 _COLUMNS: Final[dict[str, tuple[str, pa.DataType]]] = {
@@ -44,7 +45,7 @@ _COLUMNS: Final[dict[str, tuple[str, pa.DataType]]] = {
     "source": ("source", pa.string()),
     "tag": ("tags", pa.list_(_struct(_TAG))),
     "attribute": ("attributes", pa.list_(_struct(_ATTRIBUTE))),
-    "securityLabel": ("security_labels", pa.list_(_struct(_LABEL))),
+    "securityLabel": ("security_labels", pa.list_(_LABEL)),
     "md5": ("md5", pa.string()),
     "sha1": ("sha1", pa.string()),
     "sha256": ("sha256", pa.string()),
@@ -125,14 +126,10 @@ def indicators(
         columns["extra"] = pa.array(extra, pa.string())
     if exported_at is not None:
         columns["exported_at"] = pa.repeat(pa.scalar(exported_at, TIMESTAMP), len(items))
-    arrays = [columns.get(field.name, None) for field in INDICATORS]
-    return pa.RecordBatch.from_arrays(
-        [
-            pa.nulls(len(items), field.type) if array is None else array
-            for field, array in zip(INDICATORS, arrays, strict=True)
-        ],
-        schema=INDICATORS,
-    )
+    arrays = [
+        columns[field.name] if field.name in columns else pa.nulls(len(items), field.type) for field in INDICATORS
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=INDICATORS)
 
 
 def _list(lists: pa.ListArray, name: str, fields: dict[str, tuple[str, pa.DataType]]) -> pa.ListArray:
@@ -146,21 +143,19 @@ def _list(lists: pa.ListArray, name: str, fields: dict[str, tuple[str, pa.DataTy
 
 
 def _labels(lists: pa.ListArray) -> pa.ListArray:
-    return pa.ListArray.from_arrays(
-        lists.offsets, lists.values.field("name"), type=INDICATORS.field("security_labels").type
-    )
+    kind = INDICATORS.field("security_labels").type
+    return pa.ListArray.from_arrays(lists.offsets, lists.values.field("name"), type=kind)
 
 
 def _file_hashes(columns: dict[str, Any]) -> dict[str, pa.Array]:
     """Hashes in lower case: those given by key, and those in the summary of a File."""
-    is_file = pc.equal(columns["type"], "File")
-    summaries = pc.utf8_lower(pc.if_else(is_file, columns["summary"], pa.scalar(None, pa.string())))
-    return {
-        name: pc.coalesce(
-            pc.utf8_lower(columns[name]), pc.struct_field(pc.extract_regex(summaries, pattern=pattern), "hash")
-        )
-        for name, pattern in _HASHES.items()
-    }
+    nothing = pa.scalar(None, pa.string())
+    summaries = pc.utf8_lower(pc.if_else(pc.equal(columns["type"], "File"), columns["summary"], nothing))
+    hashes = {}
+    for name, pattern in _HASHES.items():
+        given = pc.utf8_lower(pc.if_else(pc.equal(columns[name], ""), nothing, columns[name]))
+        hashes[name] = pc.coalesce(given, pc.struct_field(pc.extract_regex(summaries, pattern=pattern), "hash"))
+    return hashes
 
 
 def _tlp(labels: pa.ListArray) -> pa.Array:
