@@ -24,7 +24,7 @@ def open_feed(path: str | os.PathLike[str], *, name: str | None = None, format: 
 
     Args:
         path: The file.
-        name: The feed's name, for the origin of its records; the file's name without its endings by default.
+        name: The feed's name, for the origin of its records; the file's name without its ending by default.
         format: ``csv`` (any delimited table), ``text`` (one value per line), or ``auto`` to look at the content.
 
     Raises:
@@ -33,7 +33,7 @@ def open_feed(path: str | os.PathLike[str], *, name: str | None = None, format: 
     if format not in ("auto", *FORMATS):
         raise FeedError(f"'{format}' is not a feed format", hint=f"one of: auto, {', '.join(FORMATS)}")
     source = Source(Path(path))
-    name = name or source.path.name.split(".")[0]
+    name = name or _name(source.path)
     lines = Decoder().lines(source.head)
     if not any(line.strip() and not line.startswith(COMMENT) for line in lines):
         raise FeedError(f"feed file {path} holds comments but no rows", hint="is the feed empty today?")
@@ -47,6 +47,10 @@ def open_feed(path: str | os.PathLike[str], *, name: str | None = None, format: 
         f"feed file {path} is no table: its lines do not split into the same number of columns",
         hint=f"try format 'text'; the first line is {_first(lines)!r}",
     )
+
+
+def _name(path: Path) -> str:
+    return (path.with_suffix("") if path.suffix in (".gz", ".bz2", ".xz") else path).stem
 
 
 def _first(lines: Sequence[str]) -> str:

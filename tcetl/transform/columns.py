@@ -96,7 +96,7 @@ def _unusable(feed: Feed, sample: pl.DataFrame) -> FeedError:
 
 def _any(sample: pl.DataFrame, column: str) -> bool:
     """Tell whether any cell is an indicator by its shape; a column called ``value`` may hold anything."""
-    return any(classify(refang(cell)) for cell in _cells(sample, column))
+    return any(classify(refang(cell)) for cell in sample[column])
 
 
 def _first(by_name: dict[str, str], names: Sequence[str]) -> str | None:

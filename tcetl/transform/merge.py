@@ -42,16 +42,10 @@ class Merged:
             (~pl.col("_same")).cum_sum().alias(_GROUP)
         )
         self._unique = keys.filter(~pl.col("_same")).select(_AT, _GROUP)
-        self.by_type: dict[str, int] = dict(
-            keys.filter(~pl.col("_same"))
-            .group_by("type")
-            .len()
-            .sort("type")
-            .with_columns(pl.col("type").cast(str))
-            .iter_rows()
-        )
+        by_type = keys.filter(~pl.col("_same")).group_by("type").len().sort("type")
+        self.by_type: dict[str, int] = dict(by_type.cast({"type": pl.String}).iter_rows())
         into = pl.when(~pl.col("_same")).then(ROW).forward_fill()
-        self._again = keys.select(_AT, "_same", into.alias("_into")).filter("_same")
+        self._again = keys.select(_AT, "_same", into.alias("_into"), ROW).filter("_same").sort(ROW)
         # Members of groups of several: those that repeat, and the first before them.
         members = keys.filter(pl.col("_same") | pl.col("_same").shift(-1, fill_value=False))
         rules = [rule for name, rule in _RULES.items() if name in rows.columns]

@@ -64,7 +64,7 @@ def normalise(
 ) -> Normalised:
     """Return the indicators of *feed*, and every row that is none with its reason.
 
-    Memory grows with the distinct indicators, not with the file.
+    Memory grows with the rows, a few hundred bytes each: duplicates can be anywhere.
 
     Args:
         feed: An opened feed.
@@ -97,6 +97,7 @@ def normalise(
         if not batch.frame.is_empty():
             if candidates is None:
                 candidates = Candidates(columns or map_columns(feed, batch.frame))
+                _check_columns(candidates.columns, feed)
             settled, bad = settle(candidates.of(batch.frame))
             good.append(settled)
             rejected.update(bad["code"].to_list())
@@ -104,7 +105,8 @@ def normalise(
         if on_progress:
             on_progress(rows_read, None)
     if candidates is None:
-        raise FeedError(f"no row of {feed.file} could be read: {dict(rejected) or 'there is none'}")
+        found = f"none of its {rows_read} rows could be read: {dict(rejected)}" if rows_read else "a header but no rows"
+        raise FeedError(f"feed file {feed.file} is not usable: {found}", hint="is this the feed you meant?")
     whole, conflicting = join_files(pl.concat(good))
     good.clear()
     if not conflicting.is_empty():
@@ -128,3 +130,10 @@ def normalise(
         unused=[column for column in feed.columns if column not in candidates.columns.used()],
         notes=[*feed.notes, *candidates.notes()],
     )
+
+
+def _check_columns(columns: ColumnMap, feed: Feed) -> None:
+    if missing := columns.used() - set(feed.columns):
+        raise FeedError(
+            f"{feed.file} has no column {', '.join(sorted(missing))}", hint=f"it has: {', '.join(feed.columns)}"
+        )

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from tcetl.errors import InvalidValueError
+from tcetl.feeds import ROW
 from tcetl.indicators import FILE_ENDING, TYPES, canonical, classify, is_file_name, refang
 from tcetl.transform.vocabulary import TYPE_WORDS, plain_name
 
@@ -63,12 +64,11 @@ SETTLED: Final = pl.Schema(dict.fromkeys(Settled._fields, pl.String))
 def settle(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the rows of *frame* that are indicators, and those that are not.
 
-    The former get ``type`` and ``summary``, the latter ``code``, ``reason`` and ``hint``; the order of rows is not
-    kept.
+    The former get ``type`` and ``summary`` and are in no order; the latter get ``code``, ``reason`` and ``hint``.
 
     Args:
-        frame: Has ``value`` (the raw cell, no nulls) and ``declared`` (the feed's word for its type, or null); its
-            other columns are passed on.
+        frame: Has ``_row``, ``value`` (the raw cell, no nulls) and ``declared`` (the feed's word for its type, or
+            null); its other columns are passed on.
     """
     value = pl.col("value")
     defanged = frame.select(value.str.contains(_DEFANGED)).to_series()
@@ -80,7 +80,7 @@ def settle(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     exact = _settle_exactly(odd)
     settled = pl.col("type").is_not_null()
     good = exact.filter(settled).drop("code", "reason", "hint").with_columns(pl.col("type").cast(KINDS))
-    bad = exact.filter(~settled).drop("type", "summary")
+    bad = exact.filter(~settled).drop("type", "summary").sort(ROW)
     return pl.concat([*(plain for plain, _ in parts), good]), bad
 
 

@@ -246,6 +246,11 @@ def test_columns_can_be_told(tmp_path):
     assert [t["name"] for t in result.indicators["tags"][1].as_py()] == ["y"]
 
 
+def test_columns_that_are_not_there(tmp_path):
+    with pytest.raises(FeedError, match=r"has no column ioc.*it has: Name, x"):
+        run(tmp_path, "Name,x\na,b\n", columns=ColumnMap(value="ioc"))
+
+
 def test_cells_that_are_no_date_or_number_are_noted_not_fatal(tmp_path):
     result = run(
         tmp_path, "url,first_seen,confidence,rating\nhttp://a.example/,5/28/2021,150,high\nhttp://b.example/,,,\n"
@@ -281,7 +286,7 @@ def test_no_usable_column(tmp_path, text):
 
 
 def test_a_header_without_rows(tmp_path):
-    with pytest.raises(FeedError, match="no row of"):
+    with pytest.raises(FeedError, match="a header but no rows"):
         run(tmp_path, "url,x\n")
 
 

@@ -24,10 +24,10 @@ DECLARED = st.sampled_from([None, "mutex", "cidr", *WORDS])
 @settings(deadline=None, max_examples=150)
 @given(st.lists(st.tuples(VALUE, DECLARED), min_size=1, max_size=20))
 def test_vectorised_and_exact_agree(rows):
-    frame = pl.DataFrame(rows, schema={"value": pl.String, "declared": pl.String}, orient="row").with_row_index("at")
+    frame = pl.DataFrame(rows, schema={"value": pl.String, "declared": pl.String}, orient="row").with_row_index("_row")
     good, bad = settle(frame)
-    found = {row["at"]: (row["type"], row["summary"]) for row in good.to_dicts()}
-    refused = {row["at"]: row["code"] for row in bad.to_dicts()}
+    found = {row["_row"]: (row["type"], row["summary"]) for row in good.to_dicts()}
+    refused = {row["_row"]: row["code"] for row in bad.to_dicts()}
     assert found.keys() | refused.keys() == set(range(len(rows)))
     assert not found.keys() & refused.keys()
     for at, (value, declared) in enumerate(rows):
