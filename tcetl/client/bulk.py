@@ -18,6 +18,7 @@ import pyarrow.csv
 from tcetl.client.answers import data_of, server_time, unexpected
 from tcetl.client.download import Download
 from tcetl.client.owners import naming_owner
+from tcetl.client.report import ReportReader
 from tcetl.client.session import Session
 from tcetl.errors import ApiError, BulkReportError, ConnectionFailedError, DamagedDocumentError, OwnerNotFoundError
 
@@ -101,8 +102,6 @@ class BulkDownload(Iterator[pa.RecordBatch]):
         verify: Callable[[], None],
         on_progress: Callable[[int, int | None], None] | None = None,
     ) -> None:
-        from tcetl.client.report import ReportReader  # noqa: PLC0415
-
         self.status = status
         self._stream = stream
         self._verify = verify

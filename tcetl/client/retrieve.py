@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from tcetl.client.filters import checked
 from tcetl.client.owners import list_indicator_types, naming_owner
 from tcetl.client.paging import PAGE_SIZE, Page, pages
+from tcetl.client.report import indicator_batch
 from tcetl.client.session import Session
 from tcetl.errors import ConfigError
 from tcetl.indicators import SEPARATOR, TYPES, IndicatorType
@@ -84,8 +85,6 @@ def _batches(
     since: datetime | None,
     on_progress: Callable[[int, int], None] | None,
 ) -> Iterator[pa.RecordBatch]:
-    from tcetl.client.report import indicator_batch  # noqa: PLC0415
-
     with naming_owner(session, owner):
         for page in found:
             items = [_untyped(item, kind, owner) for item in page.items] if kind else page.items

@@ -223,7 +223,7 @@ def test_json(api: Api, tc: ThreatConnect) -> None:
     assert progress[-1] == (length, length)
 
 
-def test_a_bad_record_is_a_reject(api: Api, tc: ThreatConnect) -> None:
+def test_a_record_without_a_value_is_a_reject(api: Api, tc: ThreatConnect) -> None:
     served(api, status())
     api.on("GET", JSON, report(ITEM, ITEM | {"id": 2, "summary": None}))
     with tc.bulk.json(OWNER) as download:
