@@ -160,7 +160,7 @@ def _file_hashes(columns: dict[str, Any]) -> dict[str, pa.Array]:
 
 def _tlp(labels: pa.ListArray) -> pa.Array:
     """The first label that is a Traffic Light Protocol one, in today's words."""
-    lines = pc.binary_join(labels, "\n")
+    lines = pc.binary_join(labels.cast(pa.list_(pa.string())), "\n")  # it has no kernel for non-nullable items
     tlp = pc.utf8_upper(pc.struct_field(pc.extract_regex(lines, pattern=_TLP), "tlp"))
     tlp = pc.replace_substring_regex(tlp, r"\s+", "+")
     return pc.if_else(pc.equal(tlp, "WHITE"), "CLEAR", tlp)
