@@ -34,7 +34,8 @@ class Value:
 
 _EMAIL: Final = re.compile(r"[^\s@<>\"(),:;\\\[\]\x00-\x1f]+@(?P<host>[^\s@]+)")
 _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_HOST: Final = re.compile(rf"(?:{_LABEL}\.)+(?:[A-Za-z]{{2,63}}|xn--[A-Za-z0-9-]{{1,59}})")
+# The contract asks for ASCII and nothing but a name; that the last label is no number keeps addresses out (assumed).
+_HOST: Final = re.compile(rf"(?:{_LABEL}\.)+(?!\d+\Z){_LABEL}")
 _URL_HOST: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?".replace("A-Z", ""))
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\x00-\x1f\x7f]+")
 _ASN: Final = re.compile(r"ASN\d{1,10}", re.IGNORECASE)
