@@ -105,7 +105,7 @@ class Source:
                     if decoder:
                         piece = decoder.decode(piece).encode()
                     if first:
-                        lone_cr = b"\r" in piece and b"\n" not in piece
+                        lone_cr = b"\r" in piece[:-1] and b"\n" not in piece  # the last may be half of a CRLF
                         first = False
                     yield piece.replace(b"\r", b"\n") if lone_cr else piece
         except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, OSError) as error:

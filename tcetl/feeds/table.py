@@ -67,21 +67,13 @@ class TableFeed:
             return None
         if b"\n#" in block or b"\n\n" in block or b"\n\r\n" in block:
             return None
-        odd: list[object] = []
-
-        def note(row: object) -> str:
-            odd.append(row)
-            return "error"
-
         try:
             table = pa_csv.read_csv(
                 pa.BufferReader(block),
                 read_options=pa_csv.ReadOptions(
                     column_names=list(self.columns), use_threads=False, block_size=len(block) + 1
                 ),
-                parse_options=pa_csv.ParseOptions(
-                    delimiter=self.dialect.delimiter, newlines_in_values=True, invalid_row_handler=note
-                ),
+                parse_options=pa_csv.ParseOptions(delimiter=self.dialect.delimiter, newlines_in_values=True),
                 convert_options=pa_csv.ConvertOptions(
                     column_types={name: pa.string() for name in self.columns}, strings_can_be_null=False
                 ),

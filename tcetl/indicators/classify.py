@@ -14,7 +14,7 @@ _CIDR: Final = re.compile(r"(?:[0-9]+(?:\.[0-9]+){3}|(?=[^:]*:)[0-9A-Fa-f:.]+)/[
 _ASN: Final = re.compile(r"ASN?\s?[0-9]+", re.IGNORECASE)
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _EMAIL: Final = re.compile(r"[^\s@/:]+@[^\s@/:]+\.[^\s@/:]+")
-_HOST: Final = re.compile(r"(?:[^\W\x00]|[-_])+(?:\.(?:[^\W\x00]|[-_])+)+\.?")
+_HOST: Final = re.compile(r"[\w-]+(?:\.[\w-]+)+\.?")
 # Endings of file names that are no top-level domains: 'update.exe' in a list of domains is not a host. Endings that
 # are both (.com, .sh, .zip, .py, .pl, .rs) are read as domains.
 FILE_ENDING: Final = (

@@ -10,6 +10,7 @@ from tcetl.errors import FeedError
 from tcetl.feeds import ROW, Feed
 from tcetl.indicators import classify, refang
 from tcetl.transform import vocabulary as words
+from tcetl.transform.settle import LONGEST_VALUE
 from tcetl.transform.vocabulary import plain_name
 
 _SAMPLE: Final = 500
@@ -96,7 +97,11 @@ def _unusable(feed: Feed, sample: pl.DataFrame) -> FeedError:
 
 def _any(sample: pl.DataFrame, column: str) -> bool:
     """Tell whether any cell is an indicator by its shape; a column called ``value`` may hold anything."""
-    return any(classify(refang(cell)) for cell in sample[column])
+    return any(_shape(cell) for cell in sample[column])
+
+
+def _shape(cell: str) -> str | None:
+    return classify(refang(cell)) if len(cell) <= LONGEST_VALUE else None
 
 
 def _first(by_name: dict[str, str], names: Sequence[str]) -> str | None:
@@ -118,7 +123,7 @@ def _value_column(sample: pl.DataFrame, kind: str | None) -> str | None:
     for column in sample.columns:
         if column in (kind, ROW):
             continue
-        types = [classify(refang(cell)) for cell in sample[column].head(_SAMPLE)]
+        types = [_shape(cell) for cell in sample[column].head(_SAMPLE)]
         if kind:
             declared = [words.TYPE_WORDS.get(plain_name(word)) for word in sample[kind].head(_SAMPLE)]
             hits = sum(found is not None and found == wanted for found, wanted in zip(types, declared, strict=True))

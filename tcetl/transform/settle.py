@@ -15,6 +15,9 @@ from tcetl.feeds import ROW
 from tcetl.indicators import FILE_ENDING, TYPES, canonical, classify, is_file_name, refang
 from tcetl.transform.vocabulary import TYPE_WORDS, plain_name
 
+LONGEST_VALUE: Final = 8192
+"""Characters of a value beyond which it is not looked at: a damaged cell, or one made to waste time."""
+
 _OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4: Final = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
 _PORT: Final = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4})"
@@ -29,7 +32,7 @@ _PLAIN_URL: Final = rf"^(?:https?|ftp)://(?:{_IPV4}|{_HOST})(?::{_PORT})?{_REST}
 _PLAIN_HASH: Final = r"^(?:[0-9A-Fa-f]{64}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32})$"
 _TEXT: Final = pl.col("_text")
 _PATTERNS: Final = (
-    pl.when(_TEXT.str.contains(_PLAIN_URL)).then(pl.lit("URL"))
+    pl.when(_TEXT.str.contains(_PLAIN_URL) & (pl.col("value").str.len_bytes() <= LONGEST_VALUE)).then(pl.lit("URL"))
     .when(_TEXT.str.contains(_PLAIN_ADDRESS)).then(pl.lit("Address"))
     .when(_TEXT.str.contains(_PLAIN_HASH) & (_TEXT.str.len_bytes() < 64)).then(pl.lit("File"))
     .when(_TEXT.str.contains(_PLAIN_HASH) & (_TEXT.str.head(32) != _TEXT.str.tail(32))).then(pl.lit("File"))
@@ -132,6 +135,8 @@ def settle_one(value: str, declared: str | None = None) -> Settled:
 def _settle(value: str, declared: str | None) -> Settled:
     if not value.strip():
         raise InvalidValueError("empty-value", "the row has no value")
+    if len(value) > LONGEST_VALUE:
+        raise InvalidValueError("too-long", f"the value is {len(value)} characters long, more than {LONGEST_VALUE}")
     word = plain_name(declared or "")
     wanted = declared if declared in TYPES else TYPE_WORDS.get(word)
     if declared and not wanted:

@@ -297,6 +297,14 @@ def test_out_of_range_settings(tmp_path):
         run(tmp_path, "url\nhttp://a.example/\n", confidence=101)
 
 
+@pytest.mark.parametrize(
+    "value", ["_" * 8000 + "!", "[" * 4000 + "." + "]" * 4000, "a" + " " * 8000 + "[", "a." * 4000 + "!", "x" * 100_000]
+)
+def test_values_made_to_waste_time_do_not(tmp_path, value):
+    result = run(tmp_path, f"value\n{value}\nhttp://a.example/\n")
+    assert [row for row, _ in rejected(result)] == [2]
+
+
 def test_long_tags_are_left_out(tmp_path):
     result = run(tmp_path, f'url,tags\nhttp://a.example/,"{"x" * 129},#ok; None"\n')
     assert [t["name"] for t in result.indicators["tags"][0].as_py()] == ["ok"]
