@@ -95,6 +95,6 @@ def _judge(outcome: "Outcome") -> None:
         raise ReconciliationError(f"counts do not reconcile: {'; '.join(broken)}", hint=f"see {outcome.report_path}")
     if outcome.planted is None and (lost := outcome.load.failed + outcome.load.unprocessed):
         raise RejectedRecordsError(
-            f"the platform refused {lost:,} records ({by_reason(outcome.load.refused)})",
+            f"the platform refused {counted(lost, 'record')} ({by_reason(outcome.load.refused)})",
             hint=f"see {outcome.files['rejects']}",
         )

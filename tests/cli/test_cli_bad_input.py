@@ -148,7 +148,7 @@ def test_no_dataset_to_export(tcetl: Tcetl) -> None:
         (["bulk", "--max-age", "soon"], "soon"),
         (["retrieve", "--modified-since", "yesterday"], "yesterday"),
         (["load"], "PATH"),
-        (["load", "feed.csv", "--confidence", "101"], "0<=x<=100"),
+        (["load", "feed.csv", "--confidence", "101"], "--confidence"),
         (["nonsense"], "nonsense"),
     ],
 )
