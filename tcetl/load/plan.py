@@ -4,7 +4,7 @@ The same rows in any order give byte-identical files: rows are sorted by identit
 from that row alone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -62,9 +62,35 @@ def plan(
         ReconciliationError: *counts* do not add up to the indicators given.
         PublishError: The directory cannot be written.
     """
+    _check_counts(counts, indicators.num_rows)
+    return write_plan(
+        _serialised(indicators),
+        rejects,
+        run_dir,
+        settings=settings,
+        counts=counts,
+        max_records=max_records,
+        max_bytes=max_bytes,
+    )
+
+
+def write_plan(
+    records: Iterable[pl.DataFrame],
+    rejects: pa.Table,
+    run_dir: AnyPath,
+    *,
+    settings: BatchSettings,
+    counts: Mapping[str, Any],
+    max_records: int = MAX_RECORDS,
+    max_bytes: int = MAX_BYTES,
+    parent: str | None = None,
+) -> Run:
+    """Write the plan of a load of *records*, each the JSON to send with type, summary and the origin's fields.
+
+    As `plan`, for records that are JSON already; *parent* is the run whose records these were.
+    """
     if not 1 <= max_records <= PLATFORM_RECORDS:
         raise LoadError(f"max_records is {max_records}", hint=f"use 1 to {PLATFORM_RECORDS}")
-    _check_counts(counts, indicators.num_rows)
     path = locate(run_dir)
     make_folder(path)
     with exclusive(path / "lock"):
@@ -75,7 +101,7 @@ def plan(
 
         chunks: list[Chunk] = []
         oversized: list[pa.Table] = []
-        for part in _cut(_serialised(indicators), max_records, max_bytes, settings.owner, oversized):
+        for part in _cut(records, max_records, max_bytes, settings.owner, oversized):
             chunks.append(_write_chunk(path, len(chunks), part))
 
         too_large = pa.concat_tables(oversized) if oversized else schema.REJECTS.empty_table()
@@ -88,6 +114,7 @@ def plan(
             counts=dict(counts),
             rejected={"too-large": too_large.num_rows} if too_large.num_rows else {},
             chunks=chunks,
+            parent=parent,
         )
         write_whole(path / PLAN, msgspec.json.format(msgspec.json.encode(document)))
     return Run.open(path)
@@ -134,7 +161,7 @@ def _serialised(indicators: pa.Table) -> Iterator[pl.DataFrame]:
 
 
 def _cut(
-    parts: Iterator[pl.DataFrame], max_records: int, max_bytes: int, owner: str, oversized: list[pa.Table]
+    parts: Iterable[pl.DataFrame], max_records: int, max_bytes: int, owner: str, oversized: list[pa.Table]
 ) -> Iterator[pl.DataFrame]:
     """Yield runs of records that fit a chunk, as long as can be; records that fit none go to *oversized* as REJECTS."""
     pending: pl.DataFrame | None = None

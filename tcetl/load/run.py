@@ -85,7 +85,10 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What ``plan.json`` holds. ``rejected`` counts, by code, what planning itself refused."""
+    """What ``plan.json`` holds.
+
+    ``rejected`` counts, by code, what planning itself refused; ``parent`` is the run that a retry takes up.
+    """
 
     format: int
     created_at: datetime
@@ -93,6 +96,7 @@ class Plan(msgspec.Struct, frozen=True):
     counts: dict[str, Any]
     rejected: dict[str, int]
     chunks: list[Chunk]
+    parent: str | None = None
 
 
 @dataclass(frozen=True)
