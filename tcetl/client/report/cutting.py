@@ -7,9 +7,9 @@ boundaries are found by counting brackets from the list's start: slower, and alw
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 import msgspec
 
@@ -64,10 +64,37 @@ class Block:
         return self.document[len(PREFIX) : -len(SUFFIX)]
 
 
-def json_error_offset(error: Exception, length: int) -> int:
-    """Byte at which decoding a document of *length* bytes failed."""
-    found = _BYTE.search(str(error))
-    return int(found[1]) if found else length
+class NotJsonError(ValueError):
+    """Something is not JSON from byte ``position`` of it on."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(f"not JSON at byte {position:,}")
+        self.position = position
+
+    @classmethod
+    def of(cls, error: Exception, length: int) -> Self:
+        """The same as the decoder's *error* about a document of *length* bytes."""
+        found = _BYTE.search(str(error))
+        return cls(int(found[1]) if found else length)
+
+
+def split(items: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield each of *items*, which have commas between them, and where it begins; by counting brackets.
+
+    Raises:
+        NotJsonError: There is a bracket too many.
+    """
+    begin = position = depth = 0
+    while match := (_BRACKET if depth else _BETWEEN).match(items, position):
+        position = match.end()
+        if match[1] == b",":
+            yield begin, items[begin : match.start(1)]
+            begin = position
+        else:
+            depth += 1 if match[1] in b"{[" else -1
+            if depth < 0:
+                raise NotJsonError(match.start(1))
+    yield begin, items[begin:]
 
 
 class Cutter:
@@ -90,7 +117,8 @@ class Cutter:
         self._expected = expected_bytes
         self.bytes = 0
         self.pointer = ""
-        self._buffer = bytearray()
+        self._buffer = bytearray(block_size)
+        self._end = 0  # of what the buffer holds: it keeps its size, for fresh memory costs more than the reading
         self._offset = 0  # of the buffer's first byte in the report
         self._begin = 0  # of the list's content in the report
         self._ended = False  # the stream
@@ -116,7 +144,8 @@ class Cutter:
     def give_back(self, blocks: Sequence[Block]) -> None:
         """Take *blocks*, the last ones that were cut, back: the end of the first was guessed wrong."""
         comma = b"" if self._closed else b","
-        self._buffer[:0] = b",".join(block.items for block in blocks) + comma
+        self._buffer[: self._end] = b",".join(block.items for block in blocks) + comma + self._buffer[: self._end]
+        self._end = len(self._buffer)
         self._offset = blocks[0].offset
         self._closed = False
         self._exact = True
@@ -132,8 +161,8 @@ class Cutter:
             if (end := self._count()) is not None:
                 return end, True
             if self._ended:
-                raise self._damaged("it ends inside an item", len(self._buffer))
-            wanted = 2 * len(self._buffer)
+                raise self._damaged("it ends inside an item", self._end)
+            wanted = 2 * self._end
 
     def _take(self, end: int, certain: bool) -> Block | None:
         """Take the block up to *end* out of the buffer; None for an empty list."""
@@ -148,19 +177,13 @@ class Cutter:
 
     def _fill(self, wanted: int) -> None:
         """Read until the buffer holds *wanted* bytes or the stream ends."""
-        start = len(self._buffer)
-        if self._ended or start >= wanted:
-            return
-        self._buffer.extend(bytes(wanted - start))
+        self._buffer.extend(bytes(max(wanted - len(self._buffer), 0)))
         with memoryview(self._buffer) as view:
-            while start < wanted:
-                count = self._read(view[start:]) or 0
-                if not count:
-                    self._ended = True
-                    break
-                start += count
+            while self._end < wanted and not self._ended:
+                count = self._read(view[self._end : wanted]) or 0
+                self._ended = not count
+                self._end += count
                 self.bytes += count
-        del self._buffer[start:]
         if self._expected is not None and (
             self.bytes > self._expected or (self._ended and self.bytes < self._expected)
         ):
@@ -172,7 +195,8 @@ class Cutter:
             )
 
     def _drop(self, count: int) -> None:
-        del self._buffer[:count]
+        self._buffer[: self._end - count] = self._buffer[count : self._end]
+        self._end -= count
         self._offset += count
 
     def _find_list(self) -> None:
@@ -180,9 +204,9 @@ class Cutter:
         wanted = self._block_size
         self._fill(wanted)
         while (found := self._list_start()) is None:
-            if self._ended or len(self._buffer) >= ENVELOPE_LIMIT:
-                self._decode(self._buffer, "it is not JSON")
-                raise self._damaged("it has no list of indicators", len(self._buffer))
+            if self._ended or self._end >= ENVELOPE_LIMIT:
+                self._decode(self._buffer[: self._end], "it is not JSON")
+                raise self._damaged("it has no list of indicators", self._end)
             wanted *= 2
             self._fill(wanted)
         end, keys, closers = found
@@ -196,7 +220,7 @@ class Cutter:
         """Where the list's content begins, the keys that lead there, and the brackets that close what is open."""
         keys: list[bytes] = []  # the present key of each open object; an empty one for an open list
         closers = text = b""
-        for token in _TOKEN.finditer(self._buffer):
+        for token in _TOKEN.finditer(self._buffer, 0, self._end):
             match token[0]:
                 case b"[" if keys in _PLACES:
                     return token.end(), keys, closers
@@ -220,10 +244,10 @@ class Cutter:
     def _check_rest(self) -> None:
         """Read what follows the list, and make sure that the document without its items is one."""
         while not self._ended:
-            if len(self._buffer) >= ENVELOPE_LIMIT:
+            if self._end >= ENVELOPE_LIMIT:
                 raise self._damaged("something else follows the list of indicators", 1)
-            self._fill(len(self._buffer) + self._block_size)
-        found = self._decode(self._head + self._buffer, "it does not end as it should", len(self._head))
+            self._fill(self._end + self._block_size)
+        found = self._decode(self._head + self._buffer[: self._end], "it does not end as it should", len(self._head))
         for key in self.pointer.split("/")[1:]:
             found = found[key]
         if found:
@@ -234,12 +258,12 @@ class Cutter:
         try:
             return msgspec.json.decode(document)
         except msgspec.DecodeError as error:
-            raise self._damaged(what, max(json_error_offset(error, len(document)) - before, 0)) from None
+            raise self._damaged(what, max(NotJsonError.of(error, len(document)).position - before, 0)) from None
 
     def _guess(self) -> int | None:
         """Where the comma after the last item probably is, so that a whole record stands behind it."""
-        begin = max(len(self._buffer) - _TAIL, 0)
-        for match in reversed(list(_BOUNDARY.finditer(self._buffer, begin))):
+        begin = max(self._end - _TAIL, 0)
+        for match in reversed(list(_BOUNDARY.finditer(self._buffer, begin, self._end))):
             end = self._end_of(match.end())
             if end is not None and _is_record(self._buffer[match.end() : end]):
                 return match.start(1)
@@ -248,7 +272,7 @@ class Cutter:
     def _end_of(self, start: int) -> int | None:
         """Where the object that begins at *start* ends; None when that is not in the buffer."""
         depth = 0
-        while match := _BRACKET.match(self._buffer, start):
+        while match := _BRACKET.match(self._buffer, start, self._end):
             start = match.end()
             depth += 1 if match[1] in b"{[" else -1
             if depth == 0:
@@ -259,7 +283,7 @@ class Cutter:
         """Where the comma after the buffer's last whole item is, or the list's end; None when there is neither."""
         position = depth = 0
         end = None
-        while match := (_BRACKET if depth else _BETWEEN).match(self._buffer, position):
+        while match := (_BRACKET if depth else _BETWEEN).match(self._buffer, position, self._end):
             position = match.end()
             match match[1]:
                 case b",":

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Set
 from typing import Any, Final
 
 import msgspec
-import pyarrow as pa
 
 from tcetl.client.report.mending import Path
 from tcetl.client.report.wire import ITEM, REQUIRED_INSIDE
@@ -43,23 +42,6 @@ def leftover(item: bytes | msgspec.Raw, misfits: Set[Path] = frozenset()) -> str
             if any(part != {} for part in inside):
                 rest[key] = inside
     return msgspec.json.format(msgspec.json.encode(rest), indent=-1).decode() if rest else None
-
-
-def has_leftovers(items: pa.StructArray) -> bool:
-    """True when the parser met keys in *items* that :data:`tcetl.client.report.wire.ITEM` does not have."""
-    return bool(_more(items.type, ITEM))
-
-
-def _more(kind: pa.DataType, known: pa.DataType) -> bool:
-    if pa.types.is_null(kind):
-        return False
-    if pa.types.is_struct(known):
-        names = {field.name: field.type for field in known}
-        return any(
-            _more(field.type, names[field.name]) if field.name in names else not pa.types.is_null(field.type)
-            for field in kind
-        )
-    return pa.types.is_list(known) and _more(kind.value_type, known.value_type)
 
 
 def _inside(value: msgspec.Raw, key: str, misfits: Set[Path]) -> list[_Object | msgspec.Raw]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 
+from tcetl.client.report.cutting import NotJsonError
 from tcetl.client.report.wire import ITEM, REQUIRED, REQUIRED_INSIDE, WORDS
 from tcetl.schema import TIMESTAMP
 
@@ -41,14 +42,14 @@ class Mended:
     misfits: frozenset[Path]
 
 
-def mend(item: msgspec.Raw) -> Mended:
+def mend(item: bytes) -> Mended:
     """*item* in the shape that the parser takes.
 
     A value of another type is read if it can only mean one thing (``"73"``); otherwise it is left out.
 
     Raises:
         UnusableError: It is no indicator.
-        ValueError: It is not JSON.
+        NotJsonError: It is not JSON.
     """
     record = _decode(item)
     if not isinstance(record, dict):
@@ -61,14 +62,20 @@ def mend(item: msgspec.Raw) -> Mended:
     return Mended(mended, frozenset(misfits))
 
 
-def _decode(item: msgspec.Raw) -> Any:
+def _decode(item: bytes) -> Any:
     try:
         return msgspec.json.decode(item)
-    except msgspec.DecodeError as error:
-        # Python's reader takes a little more than can be kept, such as half a surrogate pair or 1e999: the document
-        # is whole, this record is not usable.
-        json.loads(bytes(item), parse_constant=_no_constant)
-        raise UnusableError("bad-text", f"the record holds what is no text or number: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        what = error
+    # Python's reader takes a little more than can be kept, such as half a surrogate pair or 1e999: then the document
+    # is whole, and only this record is not usable.
+    try:
+        json.loads(item, parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise NotJsonError(error.start) from None
+    except (ValueError, RecursionError):
+        raise NotJsonError.of(what, len(item)) from None
+    raise UnusableError("bad-text", f"the record holds what is no text or number: {what}")
 
 
 def _no_constant(name: str) -> None:

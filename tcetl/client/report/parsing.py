@@ -9,28 +9,18 @@ import msgspec
 import pyarrow as pa
 import pyarrow.json
 
-from tcetl.client.report.cutting import LIST, PREFIX, SUFFIX, json_error_offset
-from tcetl.client.report.leftovers import has_leftovers, leftover
+from tcetl.client.report.cutting import LIST, PREFIX, SUFFIX, NotJsonError, split
+from tcetl.client.report.leftovers import leftover
 from tcetl.client.report.mending import UnusableError, mend
 from tcetl.client.report.wire import ITEM, indicators, is_plain
 from tcetl.errors import DamagedDocumentError
 
 _NAME: Final = LIST.decode()
-_PARSE: Final = pa.json.ParseOptions(
-    explicit_schema=pa.schema([pa.field(_NAME, pa.list_(ITEM))]),
-    # Unknown keys show as further fields. Their values are not taken from there, which would be lossy; see leftovers.
-    unexpected_field_behavior="infer",
-)
+_SCHEMA: Final = pa.schema([pa.field(_NAME, pa.list_(ITEM))])
+_KNOWN_ONLY: Final = pa.json.ParseOptions(explicit_schema=_SCHEMA, unexpected_field_behavior="error")
+_KNOWN: Final = pa.json.ParseOptions(explicit_schema=_SCHEMA, unexpected_field_behavior="ignore")
 _ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _START: Final = len(PREFIX)
-
-
-class NotItemsError(ValueError):
-    """A block is not a list of JSON values; ``position`` is the byte of its items at which that shows."""
-
-    def __init__(self, position: int) -> None:
-        super().__init__(f"not JSON at byte {position}")
-        self.position = position
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +45,21 @@ def parse(document: bytes, exported_at: datetime | None = None) -> Parsed:
     """Parse *document*, which holds items and nothing else; see :class:`tcetl.client.report.cutting.Block`.
 
     Raises:
-        NotItemsError: It is not JSON, or more than one list.
+        NotJsonError: It is not.
     """
+    # Unknown keys are usually in every item or in none, so that this fails at the first one.
+    items = _read(document, _KNOWN_ONLY)
+    if items is not None:
+        return Parsed(indicators(items, None, exported_at), [], len(items))
+    content = document[_START : -len(SUFFIX)]
     try:
-        items = _read(document)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        items = None
-    if items is None or not is_plain(items):
-        return _patiently(document, exported_at)
-    try:
-        extra = [leftover(item) for item in _split(document)] if has_leftovers(items) else None
-    except msgspec.MsgspecError:  # an unknown key with a value that only the parser takes, such as NaN
-        return _patiently(document, exported_at)
-    return Parsed(indicators(items, extra, exported_at), [], len(items))
+        raws = _ITEMS.decode(b"[%b]" % content)
+        items = _read(document, _KNOWN)
+        if items is not None:
+            return Parsed(indicators(items, [leftover(raw) for raw in raws], exported_at), [], len(items))
+    except (msgspec.MsgspecError, RecursionError):
+        pass  # the block is damaged, or cut in the wrong place, or an item has something that cannot be kept
+    return _patiently(content, exported_at)
 
 
 def indicator_batch(items: Sequence[bytes | msgspec.Raw], *, exported_at: datetime | None = None) -> pa.RecordBatch:
@@ -83,7 +75,7 @@ def indicator_batch(items: Sequence[bytes | msgspec.Raw], *, exported_at: dateti
     document = b"".join((PREFIX, b",".join(items), SUFFIX))
     try:
         parsed = parse(document, exported_at)
-    except NotItemsError as error:
+    except NotJsonError as error:
         raise DamagedDocumentError(f"the list of indicators is damaged: {error}", offset=error.position) from None
     if parsed.rejects:
         bad = parsed.rejects[0]
@@ -94,47 +86,41 @@ def indicator_batch(items: Sequence[bytes | msgspec.Raw], *, exported_at: dateti
     return parsed.batch
 
 
-def _read(document: bytes) -> pa.StructArray | None:
-    """The items as the parser takes them; None when the document is something else."""
+def _read(document: bytes, options: pa.json.ParseOptions) -> pa.StructArray | None:
+    """The items as the parser takes them; None when it does not take all of them as they are."""
     buffer = pa.py_buffer(document)
-    pa.Array.from_buffers(pa.binary(), 1, [None, pa.array([0, len(document)], pa.int32()).buffers()[1], buffer]).cast(
-        pa.string()  # the parser lets bytes pass that are not UTF-8
-    )
-    table = pa.json.read_json(
-        pa.BufferReader(buffer),
-        read_options=pa.json.ReadOptions(use_threads=False, block_size=len(document) + 1),
-        parse_options=_PARSE,
-    )
-    if table.column_names != [_NAME] or table.num_rows != 1:
-        return None
-    return table.column(0).chunk(0).flatten()
-
-
-def _split(document: bytes) -> list[msgspec.Raw]:
-    items = document[_START - 1 : 1 - len(SUFFIX)]
+    ends = pa.array([0, len(document)], pa.int32()).buffers()[1]
     try:
-        return _ITEMS.decode(items)
-    except msgspec.DecodeError as error:
-        raise NotItemsError(json_error_offset(error, len(items)) - 1) from None
+        # The parser lets bytes pass that are not UTF-8, this cast does not.
+        pa.Array.from_buffers(pa.binary(), 1, [None, ends, buffer]).cast(pa.string())
+        table = pa.json.read_json(
+            pa.BufferReader(buffer),
+            read_options=pa.json.ReadOptions(use_threads=False, block_size=len(document) + 1),
+            parse_options=options,
+        )
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    if table.num_rows != 1:
+        return None
+    items = table.column(0).chunk(0).flatten()
+    return items if is_plain(items) else None
 
 
-def _patiently(document: bytes, exported_at: datetime | None) -> Parsed:
+def _patiently(content: bytes, exported_at: datetime | None) -> Parsed:
     """Item by item, each mended or rejected."""
-    raws = _split(document)
     mended: list[dict[str, Any]] = []
     extra: list[str | None] = []
     rejects: list[Reject] = []
-    for place, raw in enumerate(raws):
+    for place, (position, raw) in enumerate(split(content)):
         try:
             item = mend(raw)
         except UnusableError as error:
-            rejects.append(Reject(place, bytes(raw).decode(), error))
-        except ValueError:
-            raise NotItemsError(document.find(bytes(raw)) - _START) from None
+            rejects.append(Reject(place, raw.decode(errors="replace").strip(), error))
+        except NotJsonError as error:
+            raise NotJsonError(position + error.position) from None
         else:
             mended.append(item.item)
             extra.append(leftover(raw, item.misfits))
-    items = _read(msgspec.json.encode({_NAME: mended}))
+    items = _read(b"".join((PREFIX, msgspec.json.encode(mended)[1:-1], SUFFIX)), _KNOWN_ONLY)
     assert items is not None
-    assert is_plain(items)
-    return Parsed(indicators(items, extra, exported_at), rejects, len(raws))
+    return Parsed(indicators(items, extra, exported_at), rejects, len(mended) + len(rejects))

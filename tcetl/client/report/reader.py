@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from tcetl.client.report.cutting import Block, Cutter, SupportsReadInto
-from tcetl.client.report.parsing import NotItemsError, Parsed, Reject, parse
+from tcetl.client.report.cutting import Block, Cutter, NotJsonError, SupportsReadInto
+from tcetl.client.report.parsing import Parsed, Reject, parse
 from tcetl.errors import DamagedDocumentError
 from tcetl.schema import REJECTS
 
@@ -106,7 +106,7 @@ class ReportReader:
             block, future = ahead.popleft()
             try:
                 parsed = future.result()
-            except NotItemsError as error:
+            except NotJsonError as error:
                 if block.certain:
                     raise _damaged(block.offset + error.position) from None
                 self._cutter.give_back([block, *(later for later, _ in ahead)])
