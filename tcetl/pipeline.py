@@ -17,7 +17,7 @@ from tcetl.client import ThreatConnect
 from tcetl.client.batch import BatchSettings
 from tcetl.feeds import open_feed
 from tcetl.lake import Dataset, open_dataset, publish
-from tcetl.load import LoadReport, Run, plan, submit
+from tcetl.load import LoadReport, MaxErrors, Run, plan, submit
 from tcetl.siem import ExportReport, export
 from tcetl.transform import normalise
 
@@ -79,7 +79,7 @@ def load_feed(
     owner: str,
     run_dir: AnyPath,
     *,
-    max_errors: int = 0,
+    max_errors: MaxErrors = 0,
     timeout: float = 3600,
     on_progress: OnProgress | None = None,
     **options: Any,
@@ -91,7 +91,8 @@ def load_feed(
         feed: The feed's file.
         owner: ThreatConnect owner to load into; it must exist.
         run_dir: The load's directory: what was planned, sent and answered.
-        max_errors: Most records the platform may refuse before the load counts as failed.
+        max_errors: Most records the platform may refuse before the load counts as failed: a number, or a share of those
+            sent such as ``"1%"``.
         timeout: Seconds for all jobs together.
         on_progress: Told of stages ``read`` (rows) and ``load`` (records answered for, of records sent).
         **options: As for :func:`plan_feed`.

@@ -42,7 +42,9 @@ def load(
     tag: Annotated[list[str], typer.Option(help="Tag for every indicator; repeat for more.", metavar="TAG")] = [],  # noqa: B006 - typer copies it
     rating: Annotated[float | None, typer.Option(help="Rating for rows without one.", min=0, max=5)] = None,
     confidence: Annotated[int | None, typer.Option(help="Confidence for rows without one.", min=0, max=100)] = None,
-    max_errors: Annotated[int, typer.Option(help="Records that the platform may refuse.", min=0)] = 0,
+    max_errors: Annotated[
+        str, typer.Option(help="Records that the platform may refuse: a number, or a share such as 1%.")
+    ] = "0",
     timeout: Annotated[float, typer.Option(help="Seconds for all batch jobs together.", min=1)] = 3600,
     json: Json = False,
 ) -> None:

@@ -4,15 +4,19 @@ from tcetl.load.finish import finish
 from tcetl.load.plan import plan
 from tcetl.load.report import JobTime, LoadReport
 from tcetl.load.run import Chunk, Receipt, Run
+from tcetl.load.stuck import abandon
 from tcetl.load.submit import Progress, advance, submit
+from tcetl.load.threshold import MaxErrors
 
 __all__ = [
     "Chunk",
     "JobTime",
     "LoadReport",
+    "MaxErrors",
     "Progress",
     "Receipt",
     "Run",
+    "abandon",
     "advance",
     "finish",
     "plan",

@@ -16,6 +16,8 @@ from tcetl.client.batch import BatchError
 from tcetl.load.attribute import Attributor, names_of
 from tcetl.load.run import Answer, Receipt, Run
 
+ABANDONED: Final = "abandoned"
+"""Code of a record whose job never ended, so that somebody stopped waiting for it."""
 NO_CODE: Final = "no-code"
 """Code of a complaint to which the platform gave none."""
 UNPROCESSED: Final = "unprocessed"
@@ -48,7 +50,7 @@ def dead_letters(run: Run, receipt: Receipt) -> pl.DataFrame:
     origins = pl.DataFrame(run.origins(receipt.chunk)).with_row_index("index").cast({"index": pl.Int64})
     complaints = _merged(answer)
     found = Attributor(names_of(origins["type"].to_list(), origins["summary"].to_list())).attribute(complaints)
-    letters = _account(_letters(complaints, found), receipt)
+    letters = _abandoned(receipt) if receipt.abandoned_at else _account(_letters(complaints, found), receipt)
 
     records = msgspec.json.decode(run.content(receipt.chunk), type=_Document).indicator
     rows = pl.DataFrame(
@@ -71,6 +73,11 @@ def dead_letters(run: Run, receipt: Receipt) -> pl.DataFrame:
             batch_id=pl.lit(receipt.batch_id),
         )
     )
+
+
+def _abandoned(receipt: Receipt) -> list[_Letter]:
+    reason = f"job {receipt.batch_id} did not end and was abandoned; the platform may still carry it out"
+    return [_Letter(index, ABANDONED, "error", reason) for index in range(receipt.records)]
 
 
 def _merged(answer: Answer) -> list[BatchError]:

@@ -16,6 +16,7 @@ from tcetl.load.deadletters import dead_letters
 from tcetl.load.report import JobTime, LoadReport
 from tcetl.load.run import Receipt, Run
 from tcetl.load.storage import replacing, write_whole
+from tcetl.load.threshold import MaxErrors, allowed
 
 
 @dataclass
@@ -33,14 +34,14 @@ class _Tally:
         self.unattributed += rows["summary"].null_count()
 
 
-def finish(run: Run, *, max_errors: int = 0) -> LoadReport:
+def finish(run: Run, *, max_errors: MaxErrors = 0) -> LoadReport:
     """Write the dead letters and the report of *run*, whose chunks have all been answered for; then judge it.
 
     May be repeated: the same answers give the same files.
 
     Args:
         run: A load that `advance` calls done.
-        max_errors: Most records the platform may have refused or left.
+        max_errors: Most records the platform may have refused or left: a number, or a share such as ``"1%"``.
 
     Raises:
         LoadError: A chunk is still open.
@@ -63,7 +64,7 @@ def finish(run: Run, *, max_errors: int = 0) -> LoadReport:
     return report
 
 
-def _judge(run: Run, report: LoadReport, receipts: list[Receipt], max_errors: int) -> None:
+def _judge(run: Run, report: LoadReport, receipts: list[Receipt], max_errors: MaxErrors) -> None:
     uneven = [receipt for receipt in receipts if _unaccounted(receipt)]
     if uneven:
         first = uneven[0]
@@ -73,7 +74,7 @@ def _judge(run: Run, report: LoadReport, receipts: list[Receipt], max_errors: in
             hint=f"see {run.rejects_path}",
         )
     lost = report.failed + report.unprocessed
-    if lost > max_errors:
+    if lost > allowed(max_errors, report.sent):
         reasons = ", ".join(f"{count} {code}" for code, count in sorted(report.refused.items()))
         raise RejectedRecordsError(
             f"{lost} of {report.sent} records were not loaded into {report.owner} ({reasons}); {max_errors} allowed",

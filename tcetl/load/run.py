@@ -52,6 +52,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
     ``upload_started_at`` is written before the first byte goes out: a receipt in phase ``created`` without it was
     certainly never uploaded, and one with it must be asked about first. ``uploads`` counts the attempts.
+    ``abandoned_at`` says that somebody stopped waiting for the job, whose counts are then ours.
     """
 
     chunk: int
@@ -68,6 +69,7 @@ class Receipt(msgspec.Struct, frozen=True):
     uploads: int = 0
     uploaded_at: datetime | None = None
     completed_at: datetime | None = None
+    abandoned_at: datetime | None = None
 
     def but(self, **changes: Any) -> "Receipt":
         """Return this receipt with *changes*."""

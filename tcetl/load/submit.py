@@ -21,6 +21,8 @@ from tcetl.errors import ApiError, ConnectionFailedError, LoadError, NotFoundErr
 from tcetl.load.finish import finish
 from tcetl.load.report import LoadReport
 from tcetl.load.run import Answer, Receipt, Run
+from tcetl.load.stuck import StuckWatch
+from tcetl.load.threshold import MaxErrors, allowed
 
 if TYPE_CHECKING:
     from tcetl.client import ThreatConnect
@@ -31,13 +33,18 @@ UPLOADS: Final = 3
 """Attempts to get a chunk's file to its job."""
 FAILURES: Final = 5
 """Steps in a row that may fail for passing reasons (the client has retried each already) before `submit` gives up."""
+STUCK: Final = 900.0
+"""Seconds that a job may stand still before `submit` says so, unless told otherwise."""
 POLL: Final = (0.25, 15.0)
 """Shortest and longest pause between two steps of `submit`; in between, an eighth of the time nothing happened."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a load stands. Counts are in records and take in what running jobs report so far."""
+    """Where a load stands. Counts are in records and take in what running jobs report so far.
+
+    ``running`` are the jobs that the platform still works on, as it said last.
+    """
 
     done: bool
     open_batch_ids: list[int]
@@ -48,6 +55,7 @@ class Progress:
     unprocessed: int
     chunks_done: int
     chunks_total: int
+    running: tuple[BatchStatus, ...] = ()
 
     @property
     def answered(self) -> int:
@@ -82,7 +90,8 @@ def submit(
     *,
     in_flight: int = 2,
     timeout: float = 3600,
-    max_errors: int = 0,
+    stuck_after: float = STUCK,
+    max_errors: MaxErrors = 0,
     on_progress: Callable[[str, int, int | None], None] | None = None,
 ) -> LoadReport:
     """Take *run* from wherever it stands to its end, and return its report.
@@ -92,18 +101,22 @@ def submit(
         run: A planned load, new or interrupted.
         in_flight: Most jobs open on the platform at a time.
         timeout: Seconds for all jobs together.
-        max_errors: Most records the platform may refuse or leave before the load counts as failed.
+        stuck_after: Seconds that a job may stand still: same state, same counts.
+        max_errors: Most records the platform may refuse or leave before the load counts as failed: a number, or a
+            share of those sent such as ``"1%"``.
         on_progress: Told of stage ``load``: records answered for, of all records of the run.
 
     Raises:
-        LoadError: As for `advance`, or the time is up; running again goes on from there.
+        LoadError: As for `advance`, or the time is up, or a job is stuck; running again goes on from there.
         ApiError: The platform refused a request.
         ConnectionFailedError: The platform cannot be reached.
         ReconciliationError: The platform's counts do not add up to what was sent.
         RejectedRecordsError: More than *max_errors* records were not loaded; the dead letters have them.
     """
     _check(in_flight)
+    allowed(max_errors, 0)  # a threshold that makes no sense must not wait for the end to say so
     deadline = time.monotonic() + timeout
+    watch = StuckWatch(stuck_after)
     patience = 0  # a platform never reached in this process fails at once
     before, since = None, time.monotonic()
     with run.exclusive():
@@ -122,6 +135,8 @@ def submit(
                     break
                 if progress != before:
                     before, since = progress, time.monotonic()
+                if stuck := watch.look(progress.running, time.monotonic()):
+                    raise _stuck(run, stuck, stuck_after)
             now = time.monotonic()
             if now >= deadline:
                 raise LoadError(
@@ -263,6 +278,7 @@ def _progress(receipts: list[Receipt], live: dict[int, BatchStatus]) -> Progress
         unprocessed=sum(receipt.unprocessed or 0 for receipt in receipts),
         chunks_done=saved,
         chunks_total=len(receipts),
+        running=tuple(live.values()),
     )
 
 
@@ -284,6 +300,17 @@ def _passing(error: ApiError | ConnectionFailedError) -> bool:
     if isinstance(error, ConnectionFailedError):
         return not isinstance(error, TlsError)
     return error.status == 429 or error.status >= 500
+
+
+def _stuck(run: Run, jobs: list[BatchStatus], seconds: float) -> LoadError:
+    described = "; ".join(
+        f"job {job.id} stands still at {job.status} with {job.succeeded + job.failed} records answered for"
+        for job in jobs
+    )
+    return LoadError(
+        f"load {run.path} is stuck: {described}, for {seconds:g} s",
+        hint="run again to go on waiting; or abandon the job, run again, and retry its records (tcetl batch abandon)",
+    )
 
 
 def _open_jobs(run: Run) -> str:

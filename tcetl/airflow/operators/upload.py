@@ -11,7 +11,7 @@ from tcetl.airflow.operators.base import ThreatConnectOperator, progress_log
 from tcetl.airflow.triggers.batch import BatchJobsTrigger
 from tcetl.client import ThreatConnect
 from tcetl.errors import LoadError
-from tcetl.load import LoadReport, Receipt, Run, advance, finish, submit
+from tcetl.load import LoadReport, MaxErrors, Receipt, Run, advance, finish, submit
 
 LOOKS: Final = (0.25, 2.0)
 """Shortest and longest pause, in seconds, between two looks at a job before the task defers."""
@@ -27,7 +27,7 @@ class ThreatConnectBatchUploadOperator(ThreatConnectOperator):
 
     Args:
         run_dir: The planned load's directory.
-        max_errors: Most records that the platform may refuse or leave before the task fails.
+        max_errors: Most records that the platform may refuse or leave before the task fails; or a share such as ``1%``.
         in_flight: Most jobs open on the platform at a time.
         timeout: For all jobs together, in one try.
         deferrable: Give up the worker while jobs run; by default as ``[operators] default_deferrable`` says.
@@ -42,7 +42,7 @@ class ThreatConnectBatchUploadOperator(ThreatConnectOperator):
         self,
         *,
         run_dir: str,
-        max_errors: int = 0,
+        max_errors: MaxErrors = 0,
         in_flight: int = 2,
         timeout: timedelta = timedelta(hours=1),
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),

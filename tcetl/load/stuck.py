@@ -1,0 +1,83 @@
+"""Jobs that stand still: noticed while waiting for them, and done without when somebody says so.
+
+The platform's API has no way to cancel a job. What can be done is to stop waiting for it: its records then count as
+unprocessed, and a retry sends them again. Should the platform carry the job out after all, they are loaded twice,
+which changes nothing under the default write types and doubles attributes under ``Append``.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tcetl.client.batch import BatchStatus
+from tcetl.errors import LoadError, NotFoundError
+from tcetl.load.run import Answer, Receipt, Run
+
+if TYPE_CHECKING:
+    from tcetl.client import ThreatConnect
+
+
+class StuckWatch:
+    """Notices jobs whose state and counts have not moved for *after* seconds.
+
+    A job that waits its turn is not stuck while another of ours moves.
+    """
+
+    def __init__(self, after: float) -> None:
+        self._after = after
+        self._seen: dict[int | None, tuple[BatchStatus, float]] = {}
+
+    def look(self, running: Iterable[BatchStatus], now: float) -> list[BatchStatus]:
+        """Return those of *running* that are stuck at *now*, in seconds of any steady clock."""
+        jobs = {status.id: status for status in running}
+        still = {job for job, status in jobs.items() if job in self._seen and self._seen[job][0] == status}
+        moved = still != jobs.keys() or jobs.keys() != self._seen.keys()
+        self._seen = {
+            job: self._seen[job] if job in still and not (moved and status.status == "Queued") else (status, now)
+            for job, status in jobs.items()
+        }
+        return [status for status, since in self._seen.values() if now - since >= self._after]
+
+
+def abandon(tc: "ThreatConnect", run: Run, batch_ids: Collection[int] = ()) -> list[int]:
+    """Stop waiting for jobs of *run* that do not end, and return their ids; their records count as unprocessed.
+
+    Args:
+        tc: The connection.
+        run: A load with open jobs.
+        batch_ids: The jobs; all open ones when empty.
+
+    Raises:
+        LoadError: A job is none of this run's open ones, or has ended meanwhile.
+    """
+    with run.exclusive():
+        waiting = {receipt.batch_id: receipt for receipt in run.receipts() if _is_waited_for(receipt)}
+        chosen = list(batch_ids) or [job for job in waiting if job is not None]
+        if strangers := [job for job in chosen if job not in waiting]:
+            raise LoadError(
+                f"job {strangers[0]} is none that {run.path} waits for",
+                hint=f"those are: {', '.join(map(str, waiting)) or 'none'}",
+            )
+        for job in chosen:
+            if _has_ended(tc, job):
+                raise LoadError(f"job {job} has ended meanwhile", hint="run the load again; it goes on from there")
+        for job in chosen:
+            receipt = waiting[job]
+            run.write_answer(receipt.chunk, Answer([], []))
+            run.write_receipt(
+                receipt.but(
+                    phase="saved", succeeded=0, failed=0, unprocessed=receipt.records, abandoned_at=datetime.now(UTC)
+                )
+            )
+    return chosen
+
+
+def _is_waited_for(receipt: Receipt) -> bool:
+    return receipt.phase in ("created", "uploaded") and receipt.upload_started_at is not None
+
+
+def _has_ended(tc: "ThreatConnect", job: int) -> bool:
+    try:
+        return tc.batch.status(job).finished
+    except NotFoundError:
+        return False
