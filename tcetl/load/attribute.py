@@ -1,20 +1,24 @@
 """Which record an error of the platform's is about: decided by evidence, never guessed.
 
-The platform names a record in free text: by its summary (or one hash of a File), by its xid, or by the JSON path of
-its place in the file. Evidence counts only when it points at exactly one record of the chunk, and pieces of evidence
-that contradict each other count for nothing. What remains is *unattributed*: kept and counted, but nobody's.
+The platform names a record by its place in the file (a JSON path), by its source (a summary, one hash of a File, an
+xid), or in free text. Free text counts only where a record is what the sentence is about: it opens with the name, or
+ends with it after a colon. A record merely mentioned (``… collides with a.example``) is no evidence, and pieces of
+evidence that contradict each other count for nothing. What remains is *unattributed*: kept and counted, but nobody's.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 import polars as pl
 
 from tcetl.client.batch import BatchError
-from tcetl.indicators import SEPARATOR
+from tcetl.indicators import SEPARATOR, TYPES
+
+_Spans = dict[tuple[int, int], str]  # where a name stands in a text, in bytes of UTF-8: the name
 
 _PATH: Final = re.compile(r"\$\.indicator\[(\d+)\]")
 _VERDICT: Final = " is not valid."  # how the platform ends a source
@@ -22,6 +26,15 @@ _VERDICT: Final = " is not valid."  # how the platform ends a source
 _OPENING: Final = b" \t\r\n'\"`([{<,;"
 _CLOSING: Final = b" \t\r\n'\"`)]}>,;"
 _SENTENCE: Final = b".:!?"
+_QUOTES: Final = "'\"`()[]{}<>"
+# What may stand before a name that a text opens with, {} being its type; and before one that it ends with.
+_OPENER: Final = r"(?:(?:the|an?)\s+)?(?:(?:{}|indicator|group|value|summary|item|record)[\s:]+)?['\"`(\[{{<]*"
+_CLOSER: Final = re.compile(
+    r"(?!.*\b(?:with|of|to|by|from|than|as|like|see|and|or|an?other|existing|already|duplicates?)\b).*:\s*['\"`(\[{<]*",
+    re.IGNORECASE | re.DOTALL,
+)
+_JOINED: Final = re.compile(r"\s*(?:and\b|or\b|,|&|/|-)", re.IGNORECASE)  # the sentence is about several things
+_OF_ANOTHER: Final = re.compile(r"\b(?:another|other|existing|already|duplicates?)\b", re.IGNORECASE)
 # A plain word such as a Mutex named `valid` occurs in texts that are not about it; a dot, digit or slash does not.
 _DISTINCTIVE: Final = re.compile(r"(?=.*[^A-Za-z\s]).{4,}", re.DOTALL)
 
@@ -57,18 +70,22 @@ class Attributor:
 
     def attribute(self, errors: Sequence[BatchError]) -> list[int | None]:
         """Return, for each of *errors*, the index of the record it is about, or None."""
-        texts = [_texts(error) for error in errors]
-        found = self._occurrences(list(dict.fromkeys(text for group in texts for text in group)))
-        return [self._decide(group, found) for group in texts]
+        found = self._occurrences(list(dict.fromkeys(text for error in errors for text in _texts(error))))
+        return [self._decide(error, found) for error in errors]
 
-    def _decide(self, texts: Sequence[str], occurrences: dict[str, set[int]]) -> int | None:
-        for text in texts:  # a text that is nothing but a record's name settles it
-            named = self._named(text.removesuffix(_VERDICT), " ".join(texts))
-            if len(named) == 1:
+    def _decide(self, error: BatchError, occurrences: dict[str, _Spans]) -> int | None:
+        texts = _texts(error)
+        context = " ".join(texts)
+        source = error.source or ""
+        for name in _names_in(source):  # a source that is nothing but a record's name settles it
+            if len(named := self._named(name, context)) == 1:
                 return next(iter(named))
 
         evidence = [{int(index)} for text in texts for index in _PATH.findall(text) if int(index) < len(self._records)]
-        evidence += [occurrences[text] for text in texts if occurrences[text]]
+        # A source that names something else makes every name in the words beside it doubtful.
+        if not source.endswith(_VERDICT):
+            subjects = (self._subject(text, occurrences[text]) for text in texts)
+            evidence += [subject for subject in subjects if subject]
         agreed = set.intersection(*evidence) if evidence else set()
         return next(iter(agreed)) if len(agreed) == 1 else None
 
@@ -80,38 +97,66 @@ class Attributor:
         typed = {index for index in indices if _mentions(context, self._records[index].type)}
         return typed or indices
 
-    def _occurrences(self, texts: list[str]) -> dict[str, set[int]]:
-        """For each text, the records it names as whole words, names inside longer names left out."""
+    def _occurrences(self, texts: list[str]) -> dict[str, _Spans]:
+        """For each text, every place where a record's name stands as whole words, and that name."""
         if not texts or not self._exact:
-            return {text: set() for text in texts}
+            return {text: {} for text in texts}
         # One pass of Aho-Corasick over all texts for all names; positions are in bytes of UTF-8.
         names = pl.Series(list(self._exact), dtype=pl.String).implode()
         column = pl.Series(texts, dtype=pl.String).str
         starts = column.find_many(names, ascii_case_insensitive=True, overlapping=True).to_list()
         words = column.extract_many(names, ascii_case_insensitive=True, overlapping=True).to_list()
         return {
-            text: self._whole(text.encode(), zip(positions, found, strict=True))
+            text: {
+                (start, start + len(word.encode())): word
+                for start, word in zip(positions, found, strict=True)
+                if _stands_alone(text.encode(), start, start + len(word.encode()))
+            }
             for text, positions, found in zip(texts, starts, words, strict=True)
         }
 
-    def _whole(self, text: bytes, matches: Iterable[tuple[int, str]]) -> set[int]:
-        spans = {(start, start + len(word.encode())): word for start, word in matches}
-        named: set[int] = set()
-        covered = 0
-        for (start, end), name in sorted(spans.items(), key=lambda span: (span[0][0], -span[0][1])):
-            if end <= covered or not _stands_alone(text, start, end):
-                continue
-            covered = end
-            rest = (text[:start] + b" " + text[end:]).decode()
-            indices = self._named(name, rest)
-            about = start == 0 and all(_mentions(rest, self._records[index].type) for index in indices)
-            if about or _DISTINCTIVE.fullmatch(name):
-                named |= indices
-        return named
+    def _subject(self, text: str, spans: _Spans) -> set[int]:
+        """The records that *text* may be about; more than one where names begin alike and no type tells them apart."""
+        raw = text.encode()
+        candidates: set[int] = set()
+        typed: set[int] = set()
+        for (start, end), name in spans.items():
+            before, after = raw[:start].decode(), raw[end:].decode()
+            for index in self._named(name, f"{before} {after}"):
+                kind = self._records[index].type
+                mentioned = _mentions(f"{before} {after}", kind)
+                opens = re.fullmatch(_OPENER.format(re.escape(kind)), before, re.IGNORECASE) is not None
+                closes = _CLOSER.fullmatch(before) is not None and not after.strip(_QUOTES + ".!")
+                distinct = _DISTINCTIVE.fullmatch(name) is not None or (not before and mentioned)
+                if distinct and ((opens and _is_told_of(after)) or closes):
+                    candidates.add(index)
+                    if mentioned:
+                        typed.add(index)
+        return typed if len(typed) == 1 else candidates
 
 
 def _texts(error: BatchError) -> list[str]:
     return [text for text in (error.source, error.message, error.reason) if text]
+
+
+def _names_in(source: str) -> list[str]:
+    """The names that *source* gives: itself, or the values of the indicator that it holds as JSON (V1 jobs)."""
+    if not source.startswith("{"):
+        return [source, source.removesuffix(_VERDICT)] if source else []
+    try:
+        document = msgspec.json.decode(source, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return []
+    keys = ("summary", *(TYPES[document["type"]].value_keys if document.get("type") in TYPES else ()), "xid")
+    return [str(document[key]) for key in keys if document.get(key)]
+
+
+def _is_told_of(after: str) -> bool:
+    """Whether the words after a name say something of it alone."""
+    said = after.lstrip(_QUOTES)
+    if said.lstrip().startswith(":") or not said.strip(" .!"):
+        return True
+    return _JOINED.match(said) is None and _OF_ANOTHER.search(said) is None
 
 
 def _mentions(text: str, kind: str) -> bool:

@@ -47,6 +47,11 @@ def where(reason: str = "", message: str | None = None, source: str | None = Non
         ({"source": "CaseD"}, "CaseD"),
         ({"reason": "Hello: world (1) is too long"}, "Hello: world (1)"),
         ({"reason": "collides with 192.0.2.1", "source": "a.example"}, "a.example"),
+        ({"reason": "a.example: the association to 192.0.2.1 was lost: it was not found."}, "a.example"),
+        ({"reason": "a.example collides with 192.0.2.1", "message": "'$.indicator[2]'"}, "a.example"),
+        ({"reason": "collides with 192.0.2.1", "message": "Last known JSON path: '$.indicator[2]'"}, "a.example"),
+        ({"source": '{"type":"Host","hostName":"a.example","description":"seen with 192.0.2.1"}'}, "a.example"),
+        ({"reason": "The Host a.example is excluded"}, "a.example"),
     ],
 )
 def test_a_record_named_with_certainty_is_found(error: dict[str, str], named: str) -> None:
@@ -67,6 +72,13 @@ def test_a_record_named_with_certainty_is_found(error: dict[str, str], named: st
         {"reason": "http://a.example:8080 is not a valid URL."},
         {"reason": "192.0.2.100 is not a valid Address."},
         {"reason": "a.example and 192.0.2.1 cannot be associated"},
+        {"reason": "The value is not valid: it collides with 192.0.2.1"},
+        {"reason": "The value is a duplicate of: 192.0.2.1"},
+        {"reason": "192.0.2.1 is already used by another indicator"},
+        {"reason": "The Host conflicts with a.example."},
+        {"reason": "See a.example"},
+        {"reason": "a.example is not a valid Host.", "source": "b.example is not valid."},
+        {"source": "b.example is not valid.", "message": "a.example is excluded"},
         {"reason": "Please enter a valid value."},
         {"source": "Same Name"},
         {"source": "CASED"},
@@ -83,6 +95,17 @@ def test_what_is_not_certain_is_nobodys(error: dict[str, str]) -> None:
 def test_the_type_tells_equal_summaries_apart() -> None:
     assert where("Same Name is not a valid User Agent.") == ("User Agent", "Same Name")
     assert where("Same Name is not a valid Mutex.") == ("Mutex", "Same Name")
+
+
+def test_names_that_begin_alike_are_told_apart_by_their_type_or_not_at_all() -> None:
+    records = [Record("Host", "a.example"), Record("Email Subject", "a.example is")]
+    told, silent = Attributor(records).attribute(
+        [
+            BatchError(None, None, "a.example is not a valid Host.", None, None),
+            BatchError(None, None, "a.example is too long.", None, None),
+        ]
+    )
+    assert (told, silent) == (0, None)
 
 
 def test_an_alias_names_its_record() -> None:
