@@ -96,7 +96,7 @@ def _base_url(connection: "Connection") -> str | None:
         return None
     url = urlsplit(host if "://" in host else f"{connection.schema or 'https'}://{host}")
     try:
-        port = f":{connection.port}" if connection.port and url.port is None else ""
+        port = f":{connection.port}" if url.port is None and connection.port else ""
     except ValueError:
         raise ConfigError(f"the port in host {host!r} of connection {connection.conn_id} is not a number") from None
     return f"{url.scheme}://{url.netloc}{port}{url.path.rstrip('/') or '/api'}"

@@ -1,0 +1,133 @@
+"""The ready DAGs, run for real: `dag.test()` in processes of their own, against the emulator."""
+
+import json
+import re
+import sqlite3
+from pathlib import Path
+
+import duckdb
+import pytest
+from airflow_home import FEED, RECORDS, AirflowHome, connection
+
+INGEST, BULK, EXPORT = "threatconnect_feed_ingest", "threatconnect_bulk_to_lake", "threatconnect_siem_export"
+
+
+def _returned(result, task_id):
+    return [xcom["value"] for xcom in result["xcoms"] if (xcom["task_id"], xcom["key"]) == (task_id, "return_value")]
+
+
+@pytest.fixture(scope="module")
+def emulator(tc_emulator_process):
+    tc_emulator_process.reset()
+    tc_emulator_process.seed(tc_emulator_process.SOURCE, 500)
+    # The first job runs long enough for the task to defer.
+    tc_emulator_process.add_fault("job_stuck", route="/v2/batch/*", method="POST", seconds=1.5)
+    return tc_emulator_process
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return AirflowHome(tmp_path_factory.mktemp("airflow") / "home")
+
+
+@pytest.fixture(scope="module")
+def results(emulator, home, tmp_path_factory):
+    """What came of a run of each DAG, and of runs that must fail, all in one Airflow."""
+    folder = tmp_path_factory.mktemp("work")
+    feed = folder / "feed.txt"
+    feed.write_text(FEED)
+    fine = connection(emulator)
+    ingest = {"dag_id": INGEST, "connection": fine, "tasks": {"upload": {"patience": 0, "poll_interval": 0.2}}}
+    jobs = {
+        "ingest": ingest | {"conf": {"feed": str(feed)}},
+        "bulk": {"dag_id": BULK, "connection": fine, "conf": {}},
+        "export": {"dag_id": EXPORT, "connection": fine, "conf": {"formats": ["cef", "ndjson"]}},
+        "wrong key": ingest
+        | {"conf": {"feed": str(feed)}, "connection": connection(emulator, password="not-the-secret-key")},
+        "no owner": ingest | {"conf": {"feed": str(feed), "tc_owner": "No Such Owner"}},
+        "html": ingest | {"conf": {"feed": str(folder / "page.html")}},
+        "bulk disabled": {"dag_id": BULK, "connection": fine, "conf": {"tc_owner": emulator.SILENT_SOURCE}},
+        "unreachable": {
+            "dag_id": BULK,
+            "connection": connection(emulator, host="http://127.0.0.1:1/api"),
+            "conf": {},
+        },
+    }
+    (folder / "page.html").write_text("<!DOCTYPE html><html><body>Please sign in</body></html>\n")
+    return dict(zip(jobs, home.run(list(jobs.values())), strict=True))
+
+
+def test_ingest_loads_every_record_by_one_upload_and_defers_meanwhile(results, emulator, home):
+    result = results["ingest"]
+    assert result["state"] == "success", result["errors"]
+    (report,) = _returned(result, "upload")
+    assert (report["sent"], report["succeeded"], report["duplicates"]) == (RECORDS, RECORDS, 1)
+    assert report["rows_read"] == report["sent"] + report["duplicates"] + sum(report["rejected"].values())
+    (upload,) = emulator.journal("/v2/batch/*", method="POST")
+    assert upload["status"] < 300
+    assert "Pausing task as DEFERRED" in home.log
+
+
+def test_bulk_report_of_what_was_loaded_reaches_the_lake(results, emulator):
+    result = results["bulk"]
+    assert result["state"] == "success", result["errors"]
+    (dataset,) = _returned(result, "download")
+    counts = emulator.counts(emulator.SOURCE)
+    assert dataset["by_type"] == counts
+    assert dataset["rows"] == 500 + RECORDS
+    read = duckdb.sql(f"select count(*) from '{dataset['dataset']}/*.parquet'").fetchall()
+    assert read == [(dataset["rows"],)]
+
+
+def test_export_writes_a_line_for_each_indicator_in_each_format(results):
+    result = results["export"]
+    assert result["state"] == "success", result["errors"]
+    exports = _returned(result, "export")
+    assert sorted(export["format"] for export in exports) == ["cef", "ndjson"]
+    for export in exports:
+        assert export["written"] == 500 + RECORDS == len(Path(export["path"]).read_text().splitlines())
+
+
+@pytest.mark.parametrize(
+    ("job", "task", "error"),
+    [
+        ("wrong key", "upload", "AuthenticationError: .*401.*secret key"),
+        ("no owner", "upload", "OwnerNotFoundError: .*No Such Owner"),
+        ("html", "plan", "FeedError: .*HTML"),
+        ("bulk disabled", "download", "BulkReportError: .*Silent Source"),
+        ("unreachable", "download", r"ConnectionFailedError: .*127\.0\.0\.1:1"),
+    ],
+)
+def test_what_cannot_work_fails_the_task_and_says_why(results, job, task, error):
+    result = results[job]
+    assert result["state"] == "failed"
+    assert [task_id for task_id, _, state in result["tasks"] if state == "failed"] == [task]
+    assert re.search(error, result["errors"][task])
+
+
+def test_assets_carry_the_dataset_to_the_export(results, home):
+    with sqlite3.connect(home.path / "airflow.db") as database:
+        events = dict(database.execute("select a.name, e.extra from asset_event e join asset a on a.id = e.asset_id"))
+        consumers = set(
+            database.execute(
+                "select a.name, r.dag_id from dag_schedule_asset_reference r join asset a on a.id = r.asset_id"
+            )
+        )
+    assert json.loads(events["threatconnect_indicators"])["succeeded"] == RECORDS
+    assert json.loads(events["threatconnect_lake"])["dataset"] == _returned(results["bulk"], "download")[0]["dataset"]
+    assert consumers == {("threatconnect_indicators", BULK), ("threatconnect_lake", EXPORT)}
+
+
+def test_xcoms_are_tiny(results):
+    sizes = [len(json.dumps(xcom["value"])) for result in results.values() for xcom in result["xcoms"]]
+    assert sizes
+    assert max(sizes) < 2048
+
+
+def test_secrets_are_in_no_log_and_not_in_the_database(results, emulator, home):
+    log, database = home.log, home.database
+    assert "threatconnect_feed_ingest" in log
+    assert "rendered_task_instance_fields" in database
+    for secret in (emulator.secret_key, "not-the-secret-key", emulator.token):
+        assert secret not in log
+        assert secret not in database
