@@ -82,10 +82,12 @@ class Attributor:
                 return next(iter(named))
 
         evidence = [{int(index)} for text in texts for index in _PATH.findall(text) if int(index) < len(self._records)]
-        # A source that names something else makes every name in the words beside it doubtful.
-        if not source.endswith(_VERDICT):
-            subjects = (self._subject(text, occurrences[text]) for text in texts)
-            evidence += [subject for subject in subjects if subject]
+        # A source names something: the words beside it can only be about a record that is called so, in part at least.
+        part = source.removesuffix(_VERDICT).casefold() if source.endswith(_VERDICT) else ""
+        for text in texts:
+            subject = self._subject(text, occurrences[text])
+            if fitting := {index for index in subject if self._records[index].summary.casefold().startswith(part)}:
+                evidence.append(fitting)
         agreed = set.intersection(*evidence) if evidence else set()
         return next(iter(agreed)) if len(agreed) == 1 else None
 
