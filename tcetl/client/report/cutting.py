@@ -144,8 +144,9 @@ class Cutter:
     def give_back(self, blocks: Sequence[Block]) -> None:
         """Take *blocks*, the last ones that were cut, back: the end of the first was guessed wrong."""
         comma = b"" if self._closed else b","
-        self._buffer[: self._end] = b",".join(block.items for block in blocks) + comma + self._buffer[: self._end]
-        self._end = len(self._buffer)
+        back = b",".join(block.items for block in blocks) + comma
+        self._buffer[:0] = back
+        self._end += len(back)
         self._offset = blocks[0].offset
         self._closed = False
         self._exact = True
@@ -219,20 +220,21 @@ class Cutter:
     def _list_start(self) -> tuple[int, list[bytes], bytes] | None:
         """Where the list's content begins, the keys that lead there, and the brackets that close what is open."""
         keys: list[bytes] = []  # the present key of each open object; an empty one for an open list
-        closers = text = b""
+        closers: list[bytes] = []
+        text = b""
         for token in _TOKEN.finditer(self._buffer, 0, self._end):
             match token[0]:
                 case b"[" if keys in _PLACES:
-                    return token.end(), keys, closers
+                    return token.end(), keys, b"".join(reversed(closers))
                 case b"{":
                     keys.append(b"")
-                    closers = b"}" + closers
+                    closers.append(b"}")
                 case b"[":
                     keys.append(b"")
-                    closers = b"]" + closers
+                    closers.append(b"]")
                 case b"}" | b"]":
                     del keys[-1:]
-                    closers = closers[1:]
+                    del closers[-1:]
                 case b":":
                     keys[-1:] = [text]
                 case b'"':
@@ -257,7 +259,7 @@ class Cutter:
         """Decode *document*, which has *before* bytes ahead of the buffer's; *what* names what is wrong if it is."""
         try:
             return msgspec.json.decode(document)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._damaged(what, max(NotJsonError.of(error, len(document)).position - before, 0)) from None
 
     def _guess(self) -> int | None:
