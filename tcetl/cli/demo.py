@@ -80,6 +80,7 @@ def _print(outcome: "Outcome") -> None:
             "sent": f"{load.sent:,} in {counted(load.jobs, 'job')}",
             "succeeded": load.succeeded,
             "failed": f"{load.failed:,} ({by_reason(load.refused)})" if load.failed else 0,
+            "on the platform": f"{outcome.before:,} before, {outcome.new:,} new, {outcome.updated:,} updated",
             "in the lake": f"{dataset.rows:,} indicators, {decimal(dataset.bytes)} of Parquet",
             "SIEM lines": by_reason(outcome.siem),
             "seconds": outcome.seconds,

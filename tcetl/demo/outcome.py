@@ -1,7 +1,7 @@
 """What a demo run came to, and whether its counts reconcile."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class Outcome:
         platform: Indicators by type, counted by the emulator in its own database.
         exports: The SIEM exports, as the export DAG reported them.
         siem: Records by format, counted as lines in the exported files.
+        before: Indicators that the owner held before the feed was loaded.
         planted: What stands in the demo's own feed; None for a user's feed.
         steps: How long each step took.
         seconds: How long all of it took.
@@ -61,9 +62,10 @@ class Outcome:
     platform: Mapping[str, int]
     exports: list[ExportReport]
     siem: Mapping[str, int]
-    planted: Planted | None
-    steps: list[Step]
-    seconds: float
+    before: int = 0
+    planted: Planted | None = None
+    steps: list[Step] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
     def report_path(self) -> Path:
@@ -88,6 +90,16 @@ class Outcome:
             **{f"SIEM, {export.format}": export.path for export in self.exports},
             "Airflow": self.out / "airflow",
         }
+
+    @property
+    def new(self) -> int:
+        """Loaded indicators that the owner did not hold before."""
+        return sum(self.platform.values()) - self.before
+
+    @property
+    def updated(self) -> int:
+        """Loaded indicators that the owner held already."""
+        return self.load.succeeded - self.new
 
     @property
     def checks(self) -> list[Check]:
@@ -127,7 +139,12 @@ class Outcome:
             "feed": self.feed,
             "load": self.load.to_json(),
             "lake": {"dataset": self.dataset.to_json(), "by_type": dict(self.lake)},
-            "platform": {"by_type": dict(self.platform)},
+            "platform": {
+                "by_type": dict(self.platform),
+                "before": self.before,
+                "new": self.new,
+                "updated": self.updated,
+            },
             "siem": [export.to_json() | {"lines": self.siem[export.format]} for export in self.exports],
             "checks": [asdict(check) | {"holds": check.holds} for check in self.checks],
             "steps": [asdict(step) for step in self.steps],

@@ -16,7 +16,7 @@ from tcetl.demo.charts import draw
 from tcetl.demo.dag_runner import Airflow, DemoError, Results, run_airflow
 from tcetl.demo.outcome import Outcome, Step
 from tcetl.demo.page import render
-from tcetl.demo.planted import Planted, plant
+from tcetl.demo.planted import plant
 from tcetl.emulator import Emulator, EmulatorError, run_emulator
 from tcetl.errors import ConfigError
 from tcetl.feeds import open_feed
@@ -72,16 +72,16 @@ class _Demo:
         began = time.monotonic()
         planted = None if feed else plant(self._out / "feed.csv")
         feed = feed.resolve() if feed else self._out / "feed.csv"
-        (self._out / "emulator").mkdir()
-        with run_emulator(data_dir=self._out / "emulator") as emulator, self._airflow(emulator) as airflow:
+        with run_emulator() as emulator, self._airflow(emulator) as airflow:
             # Airflow reads its many modules on one core while the emulator makes indicators on the other.
             with self._step(f"Emulator: {seed_count:,} indicators in {OWNER}"):
                 emulator.seed(OWNER, seed_count, report=False)
             with self._step("Airflow: database migrated, DAGs read"):
                 airflow.wait_until_ready()
+            before = sum(emulator.counts(OWNER).values())
             exports = self._run_dags(airflow, feed)
             with self._step("Everything counted again"):
-                outcome = self._count(emulator, feed, planted, exports)
+                outcome = replace(self._count(emulator, feed, exports), planted=planted, before=before)
         with self._step("Report drawn"):
             charts = draw(outcome)
             outcome = replace(outcome, steps=[*self._steps], seconds=time.monotonic() - began)
@@ -119,7 +119,7 @@ class _Demo:
         with self._step(f"DAG {dag_id}") as detail:
             return airflow.run(dag_id, conf, on_task=lambda task, state: detail(f"{task}: {state}"))
 
-    def _count(self, emulator: Emulator, feed: Path, planted: Planted | None, exports: list[dict[str, Any]]) -> Outcome:
+    def _count(self, emulator: Emulator, feed: Path, exports: list[dict[str, Any]]) -> Outcome:
         load = LoadReport.from_json(Run.open(self._run_dir).report_path.read_bytes())
         dataset = latest(self._out / "lake")
         reports = [ExportReport(**export | {"path": Path(export["path"])}) for export in exports]
@@ -138,9 +138,6 @@ class _Demo:
             platform={name: count for name, count in emulator.counts(OWNER).items() if count},
             exports=reports,
             siem={report.format: _records(report.path, report.format) for report in reports},
-            planted=planted,
-            steps=[],
-            seconds=0.0,
         )
 
 
