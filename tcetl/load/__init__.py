@@ -3,6 +3,7 @@
 from tcetl.load.finish import finish
 from tcetl.load.plan import plan
 from tcetl.load.report import JobTime, LoadReport
+from tcetl.load.retry import retry
 from tcetl.load.run import Chunk, Receipt, Run
 from tcetl.load.stuck import abandon
 from tcetl.load.submit import Progress, advance, submit
@@ -20,5 +21,6 @@ __all__ = [
     "advance",
     "finish",
     "plan",
+    "retry",
     "submit",
 ]

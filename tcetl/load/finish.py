@@ -1,7 +1,9 @@
 """The end of a load: write every dead letter and the report, and only then judge it."""
 
+import io
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import msgspec
@@ -13,6 +15,7 @@ import pyarrow.parquet as pq
 from tcetl import schema
 from tcetl.errors import LoadError, ReconciliationError, RejectedRecordsError
 from tcetl.load.deadletters import dead_letters
+from tcetl.load.edits import digest, is_edited
 from tcetl.load.report import JobTime, LoadReport
 from tcetl.load.run import Receipt, Run
 from tcetl.load.storage import replacing, write_whole
@@ -57,8 +60,8 @@ def finish(run: Run, *, max_errors: MaxErrors = 0) -> LoadReport:
         )
 
     tally = _Tally()
-    _write_rejects(run, receipts, tally)
-    report = _report(run, receipts, tally)
+    rejects_sha256 = _write_rejects(run, receipts, tally)
+    report = _report(run, receipts, tally, rejects_sha256)
     write_whole(run.report_path, msgspec.json.format(msgspec.json.encode(report)))
     _judge(run, report, receipts, max_errors)
     return report
@@ -82,7 +85,7 @@ def _judge(run: Run, report: LoadReport, receipts: list[Receipt], max_errors: Ma
         )
 
 
-def _report(run: Run, receipts: list[Receipt], tally: _Tally) -> LoadReport:
+def _report(run: Run, receipts: list[Receipt], tally: _Tally, rejects_sha256: str) -> LoadReport:
     sent = sum(receipt.records for receipt in receipts)
     rejected = Counter(run.plan.rejected) + Counter(run.counts.get("rejected", {}))
     duplicates = int(run.counts.get("duplicates", 0))
@@ -116,6 +119,8 @@ def _report(run: Run, receipts: list[Receipt], tally: _Tally) -> LoadReport:
         rejects_path=str(run.rejects_path),
         job_times=times,
         seconds=elapsed.total_seconds() if elapsed else 0.0,
+        parent=run.plan.parent,
+        rejects_sha256=rejects_sha256,
     )
 
 
@@ -123,17 +128,23 @@ def _unaccounted(receipt: Receipt) -> int:
     return receipt.records - (receipt.succeeded or 0) - (receipt.failed or 0) - (receipt.unprocessed or 0)
 
 
-def _write_rejects(run: Run, receipts: list[Receipt], tally: _Tally) -> None:
-    """Write rejects.parquet and rejects.csv in one pass, a batch of rows at a time."""
+def _write_rejects(run: Run, receipts: list[Receipt], tally: _Tally) -> str:
+    """Write rejects.parquet and rejects.csv in one pass, a batch of rows at a time; return the CSV's SHA-256.
+
+    A CSV that somebody has edited for a retry stays as it is.
+    """
+    kept = run.report().rejects_sha256 if is_edited(run) else None
     with (
         replacing(run.rejects_path) as parquet,
-        replacing(run.rejects_path.with_suffix(".csv")) as text,
+        nullcontext(io.BytesIO()) if kept else replacing(run.rejects_text_path) as text,
         pq.ParquetWriter(parquet, schema.REJECTS, compression="zstd") as columns,
         pyarrow.csv.CSVWriter(text, schema.REJECTS) as lines,
     ):
         for table in _rejects(run, receipts, tally):
             columns.write_table(table)
-            lines.write_table(table)
+            if not kept:
+                lines.write_table(table)
+    return kept or digest(run.rejects_text_path)
 
 
 def _rejects(run: Run, receipts: list[Receipt], tally: _Tally) -> Iterator[pa.Table]:

@@ -45,6 +45,8 @@ class LoadReport:
         rejects_path: The dead letters (REJECTS, Parquet); the same as CSV lies beside it.
         job_times: The jobs' course.
         seconds: From the first job's creation to the last one's answer.
+        parent: The run whose failed and unprocessed records these are, for a retry.
+        rejects_sha256: SHA-256 of ``rejects.csv`` as it was written; one that was edited since has another.
     """
 
     run_dir: str
@@ -64,6 +66,8 @@ class LoadReport:
     rejects_path: str
     job_times: list[JobTime]
     seconds: float
+    parent: str | None = None
+    rejects_sha256: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON values (times as ISO 8601 text)."""

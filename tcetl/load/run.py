@@ -10,6 +10,7 @@
     rejects.plan.parquet          rows refused before anything was sent
     rejects.parquet, rejects.csv  those, and what the platform refused
     report.json                   the counts of the finished load
+    retry.json                    the run that took up what this one did not load
     lock                          who is at work here
 
 Any process may pick the directory up and go on; see :mod:`tcetl.load.submit`.
@@ -142,6 +143,11 @@ class Run:
     def rejects_path(self) -> RunPath:
         """Where the dead letters are, once the load is finished; beside them lies the same as CSV."""
         return self.path / "rejects.parquet"
+
+    @property
+    def rejects_text_path(self) -> RunPath:
+        """The same dead letters as CSV: the file to mend before a retry."""
+        return self.path / "rejects.csv"
 
     @property
     def planned_rejects_path(self) -> RunPath:
