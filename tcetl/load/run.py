@@ -13,7 +13,7 @@
     retry.json                    the run that took up what this one did not load
     lock                          who is at work here
 
-Any process may pick the directory up and go on; see :mod:`tcetl.load.submit`.
+Any process may pick the directory up and go on; see :mod:`tcetl.load.steps`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -71,6 +71,11 @@ class Receipt(msgspec.Struct, frozen=True):
     uploaded_at: datetime | None = None
     completed_at: datetime | None = None
     abandoned_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the platform has a job for the chunk that has not been answered for yet."""
+        return self.phase not in ("planned", "saved")
 
     def but(self, **changes: Any) -> "Receipt":
         """Return this receipt with *changes*."""

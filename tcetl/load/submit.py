@@ -1,36 +1,25 @@
-"""Submit a planned load: create, upload, poll, collect; at most one upload per chunk, whatever dies when.
+"""Submit a planned load: take every chunk to its end, a few at a time, and judge what came of it.
 
-Every chunk is a small state machine whose state is its receipt on the disk, and every step ends in a new receipt::
-
-    planned ─create─▶ created(batch id) ─upload─▶ uploaded ─poll─▶ completed(counts) ─errors─▶ saved
-
-Death between two steps repeats at most the step in between. Creating twice leaves an empty job behind and nothing
-else. Uploading is the step that must not be repeated: its start is written down first, and where a start is written
-but no end, the platform is asked. A job that has left ``Created`` has its file. One that still says ``Created`` after
-:data:`SETTLE` seconds never got it, so the file goes to that same job; never to a new one.
+What happens to one chunk, and why it is uploaded at most once whatever dies when, is in :mod:`tcetl.load.steps`.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from tcetl.client.batch import BatchStatus
-from tcetl.errors import ApiError, ConnectionFailedError, LoadError, NotFoundError, TlsError
+from tcetl.errors import ApiError, ConnectionFailedError, LoadError, TlsError
 from tcetl.load.finish import finish
 from tcetl.load.report import LoadReport
-from tcetl.load.run import Answer, Receipt, Run
+from tcetl.load.run import Receipt, Run
+from tcetl.load.steps import start, step
 from tcetl.load.stuck import StuckWatch
 from tcetl.load.threshold import MaxErrors, allowed
 
 if TYPE_CHECKING:
     from tcetl.client import ThreatConnect
 
-SETTLE: Final = 10.0
-"""Seconds that an upload of unknown outcome, or an error list not there yet, is given to show up."""
-UPLOADS: Final = 3
-"""Attempts to get a chunk's file to its job."""
 FAILURES: Final = 5
 """Steps in a row that may fail for passing reasons (the client has retried each already) before `submit` gives up."""
 STUCK: Final = 900.0
@@ -158,108 +147,17 @@ def _advance(tc: "ThreatConnect", run: Run, in_flight: int) -> Progress:
     live: dict[int, BatchStatus] = {}
     for index, receipt in enumerate(receipts):
         if receipt.phase not in ("planned", "saved"):
-            receipts[index] = _step(tc, run, receipt, live)
+            receipts[index] = step(tc, run, receipt, live)
 
-    open_jobs = sum(_is_open(receipt) for receipt in receipts)
+    open_jobs = sum(receipt.is_open for receipt in receipts)
     for index, receipt in enumerate(receipts):
         if open_jobs >= in_flight:
             break
         if receipt.phase == "planned":
-            receipts[index] = _upload(tc, run, _create(tc, run, receipt))
+            receipts[index] = start(tc, run, receipt)
             open_jobs += 1
 
     return _progress(receipts, live)
-
-
-def _step(tc: "ThreatConnect", run: Run, receipt: Receipt, live: dict[int, BatchStatus]) -> Receipt:
-    """Take an open chunk as far as the platform lets it go now; *live* gets the status of a job that still runs."""
-    if receipt.phase == "created":
-        receipt = _settle(tc, run, receipt) if receipt.upload_started_at else _upload(tc, run, receipt)
-    if receipt.phase == "uploaded":
-        status = _status(tc, receipt)
-        if not status.finished:
-            live[receipt.chunk] = status
-            return receipt
-        receipt = _record(
-            run,
-            receipt.but(
-                phase="completed",
-                succeeded=status.succeeded,
-                failed=status.failed,
-                unprocessed=status.unprocessed,
-                completed_at=_now(),
-            ),
-        )
-    if receipt.phase == "completed":
-        receipt = _collect(tc, run, receipt)
-    return receipt
-
-
-def _create(tc: "ThreatConnect", run: Run, receipt: Receipt) -> Receipt:
-    batch_id = tc.batch.create(run.settings)
-    return _record(run, receipt.but(phase="created", batch_id=batch_id, created_at=_now()))
-
-
-def _upload(tc: "ThreatConnect", run: Run, receipt: Receipt) -> Receipt:
-    content = run.content(receipt.chunk)
-    receipt = _record(run, receipt.but(upload_started_at=_now(), uploads=receipt.uploads + 1))
-    try:
-        tc.batch.upload(_job(receipt), content)
-    except (ApiError, ConnectionFailedError) as error:
-        if _outcome_unknown(error):
-            if receipt.uploads < UPLOADS:
-                return receipt  # the next step asks the platform
-            raise LoadError(
-                f"chunk {receipt.chunk} did not reach job {receipt.batch_id} in {receipt.uploads} attempts: {error}",
-                hint="run again to go on from there once the platform is well",
-            ) from error
-        refused = isinstance(error, ApiError) and error.status != 429
-        if not refused or _status(tc, receipt).status == "Created":
-            # It certainly has no file, so the next attempt may go out without asking.
-            _record(run, receipt.but(upload_started_at=None, uploads=receipt.uploads - 1))
-            if not refused:
-                raise
-            raise LoadError(
-                f"chunk {receipt.chunk} was refused by job {receipt.batch_id}: {error.message}",
-                hint=error.hint or "if it is too large, plan again with smaller chunks (max_records, max_bytes)",
-            ) from error
-    return _record(run, receipt.but(phase="uploaded", uploaded_at=_now()))
-
-
-def _settle(tc: "ThreatConnect", run: Run, receipt: Receipt) -> Receipt:
-    """Find out what became of an upload that started and was not seen to end."""
-    assert receipt.upload_started_at is not None
-    if _status(tc, receipt).status != "Created":
-        return _record(run, receipt.but(phase="uploaded", uploaded_at=receipt.upload_started_at))
-    if _age(receipt.upload_started_at) < SETTLE:
-        return receipt
-    return _upload(tc, run, receipt)
-
-
-def _collect(tc: "ThreatConnect", run: Run, receipt: Receipt) -> Receipt:
-    """Keep what the platform says about the chunk's records, and be done with it."""
-    assert receipt.completed_at is not None
-    job = _job(receipt)
-    answer = Answer(tc.batch.errors(job) if receipt.failed or receipt.unprocessed else [], tc.batch.results(job))
-    if receipt.failed and not answer and _age(receipt.completed_at) < SETTLE:
-        return receipt  # the lists may lag behind the counts
-    run.write_answer(receipt.chunk, answer)
-    return _record(run, receipt.but(phase="saved"))
-
-
-def _status(tc: "ThreatConnect", receipt: Receipt) -> BatchStatus:
-    try:
-        return tc.batch.status(_job(receipt))
-    except NotFoundError as error:
-        raise LoadError(
-            f"the platform does not know job {receipt.batch_id}, to which chunk {receipt.chunk} was sent",
-            hint="check that this is the instance the load was started on; else plan it anew",
-        ) from error
-
-
-def _record(run: Run, receipt: Receipt) -> Receipt:
-    run.write_receipt(receipt)
-    return receipt
 
 
 def _progress(receipts: list[Receipt], live: dict[int, BatchStatus]) -> Progress:
@@ -269,7 +167,7 @@ def _progress(receipts: list[Receipt], live: dict[int, BatchStatus]) -> Progress
     saved = sum(receipt.phase == "saved" for receipt in receipts)
     return Progress(
         done=saved == len(receipts),
-        open_batch_ids=[_job(receipt) for receipt in receipts if _is_open(receipt)],
+        open_batch_ids=[receipt.batch_id for receipt in receipts if receipt.is_open and receipt.batch_id],
         records=sum(receipt.records for receipt in receipts),
         sent=sum(receipt.records for receipt in receipts if receipt.uploaded_at),
         succeeded=total("succeeded"),
@@ -280,20 +178,6 @@ def _progress(receipts: list[Receipt], live: dict[int, BatchStatus]) -> Progress
         chunks_total=len(receipts),
         running=tuple(live.values()),
     )
-
-
-def _is_open(receipt: Receipt) -> bool:
-    return receipt.phase not in ("planned", "saved")
-
-
-def _job(receipt: Receipt) -> int:
-    assert receipt.batch_id is not None
-    return receipt.batch_id
-
-
-def _outcome_unknown(error: ApiError | ConnectionFailedError) -> bool:
-    """Whether the platform may have acted although the request failed; a gateway's 5xx says nothing about it."""
-    return error.outcome_unknown if isinstance(error, ConnectionFailedError) else error.status >= 500
 
 
 def _passing(error: ApiError | ConnectionFailedError) -> bool:
@@ -314,13 +198,5 @@ def _stuck(run: Run, jobs: list[BatchStatus], seconds: float) -> LoadError:
 
 
 def _open_jobs(run: Run) -> str:
-    jobs = [str(receipt.batch_id) for receipt in run.receipts() if _is_open(receipt)]
+    jobs = [str(receipt.batch_id) for receipt in run.receipts() if receipt.is_open]
     return f"open jobs: {', '.join(jobs)}" if jobs else "no job is open"
-
-
-def _age(moment: datetime) -> float:
-    return (_now() - moment).total_seconds()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

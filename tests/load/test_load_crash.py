@@ -12,17 +12,17 @@ from fake_platform import OWNER, Death, FakePlatform, hosts
 
 from tcetl.client.batch import BatchSettings
 from tcetl.errors import ApiError, ConnectionFailedError, LoadError
-from tcetl.load import LoadReport, Run, plan, submit
+from tcetl.load import LoadReport, Run, plan, steps, submit
 from tcetl.schema import REJECTS
 
-steps = sys.modules["tcetl.load.submit"]
+submitting = sys.modules["tcetl.load.submit"]
 RECORDS, BAD = 9, (1, 5, 6)
 
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "SETTLE", 0.0)
-    monkeypatch.setattr(steps, "POLL", (0.0, 0.0))
+    monkeypatch.setattr(submitting, "POLL", (0.0, 0.0))
 
 
 class Fate:

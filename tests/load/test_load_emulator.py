@@ -24,21 +24,21 @@ from tcetl.errors import (
     ReconciliationError,
     RejectedRecordsError,
 )
-from tcetl.load import LoadReport, Run, plan, submit
+from tcetl.load import LoadReport, Run, plan, steps, submit
 from tcetl.schema import REJECTS
 
 if TYPE_CHECKING:
     from tcetl.emulator import Emulator
 
 OWNER = "Demo Source"
-steps = sys.modules["tcetl.load.submit"]
+submitting = sys.modules["tcetl.load.submit"]
 DRIVER = Path(__file__).with_name("killed_load.py")
 
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "SETTLE", 0.5)
-    monkeypatch.setattr(steps, "POLL", (0.05, 0.2))
+    monkeypatch.setattr(submitting, "POLL", (0.05, 0.2))
     monkeypatch.setattr("tcetl.client.batch.SETTLING_SECONDS", 0.2)
 
 

@@ -9,18 +9,18 @@ from fake_platform import OWNER, FakePlatform, hosts
 
 from tcetl.client.batch import BatchSettings, BatchStatus
 from tcetl.errors import LoadError, RejectedRecordsError
-from tcetl.load import Run, abandon, plan, submit
+from tcetl.load import Run, abandon, plan, steps, submit
 from tcetl.load.stuck import StuckWatch
 from tcetl.load.threshold import allowed
 from tcetl.schema import REJECTS
 
-steps = sys.modules["tcetl.load.submit"]
+submitting = sys.modules["tcetl.load.submit"]
 
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "SETTLE", 0.0)
-    monkeypatch.setattr(steps, "POLL", (0.0, 0.0))
+    monkeypatch.setattr(submitting, "POLL", (0.0, 0.0))
 
 
 def planned(path: Path, count: int, *bad: int, max_records: int = 1000) -> Run:

@@ -16,16 +16,16 @@ from upath import UPath
 
 from tcetl.client.batch import BatchError, BatchSettings
 from tcetl.errors import LoadError, RejectedRecordsError
-from tcetl.load import Run, finish, plan, retry, submit
+from tcetl.load import Run, finish, plan, retry, steps, submit
 from tcetl.schema import REJECTS
 
-steps = sys.modules["tcetl.load.submit"]
+submitting = sys.modules["tcetl.load.submit"]
 
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "SETTLE", 0.0)
-    monkeypatch.setattr(steps, "POLL", (0.0, 0.0))
+    monkeypatch.setattr(submitting, "POLL", (0.0, 0.0))
 
 
 def failed(table: pa.Table, path: Path | UPath, platform: FakePlatform | None = None) -> Run:

@@ -17,16 +17,16 @@ from tcetl.errors import (
     RejectedRecordsError,
     TlsError,
 )
-from tcetl.load import Run, advance, finish, plan, submit
+from tcetl.load import Run, advance, finish, plan, steps, submit
 from tcetl.schema import REJECTS
 
-steps = sys.modules["tcetl.load.submit"]  # the package has a function of that name
+submitting = sys.modules["tcetl.load.submit"]  # the package has a function of that name
 
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "SETTLE", 0.0)
-    monkeypatch.setattr(steps, "POLL", (0.0, 0.0))
+    monkeypatch.setattr(submitting, "POLL", (0.0, 0.0))
 
 
 def planned(path: Path | UPath, count: int = 10, *bad: int, max_records: int = 4) -> Run:
