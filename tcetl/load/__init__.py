@@ -6,7 +6,7 @@ from tcetl.load.report import JobTime, LoadReport
 from tcetl.load.retry import retry
 from tcetl.load.run import Chunk, Receipt, Run
 from tcetl.load.stuck import abandon
-from tcetl.load.submit import Progress, advance, submit
+from tcetl.load.submit import Progress, advance, submit, submit_chunks
 from tcetl.load.threshold import MaxErrors
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "plan",
     "retry",
     "submit",
+    "submit_chunks",
 ]

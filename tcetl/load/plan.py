@@ -93,7 +93,7 @@ def write_plan(
         raise LoadError(f"max_records is {max_records}", hint=f"use 1 to {PLATFORM_RECORDS}")
     path = locate(run_dir)
     make_folder(path)
-    with exclusive(path / "lock"):
+    with exclusive(path):
         if Run.is_planned(path):
             raise LoadError(f"{path} already holds a planned load", hint="resume it, or plan in a new directory")
         for folder in ("chunks", "receipts", "answers"):

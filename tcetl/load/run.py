@@ -11,12 +11,12 @@
     rejects.parquet, rejects.csv  those, and what the platform refused
     report.json                   the counts of the finished load
     retry.json                    the run that took up what this one did not load
-    lock                          who is at work here
+    lock, claims/NNNNN            who is at work here, on all of it or on some chunks
 
 Any process may pick the directory up and go on; see :mod:`tcetl.load.steps`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 
 from tcetl.client.batch import BatchError, BatchSettings
 from tcetl.errors import LoadError
-from tcetl.load.lock import exclusive
+from tcetl.load.lock import Check, exclusive
 from tcetl.load.report import LoadReport
 from tcetl.load.storage import AnyPath, RunPath, locate, sha256, write_whole
 
@@ -164,9 +164,12 @@ class Run:
         """Where the report is, once the load is finished."""
         return self.path / "report.json"
 
-    def exclusive(self) -> AbstractContextManager[None]:
-        """Hold this directory against other processes for a ``with`` block; LoadError names who holds it already."""
-        return exclusive(self.path / "lock")
+    def exclusive(self, chunks: Collection[int] | None = None) -> AbstractContextManager[Check]:
+        """Hold this directory, or no more than *chunks* of it, against other processes for a ``with`` block.
+
+        LoadError names who holds it already.
+        """
+        return exclusive(self.path, chunks)
 
     def content(self, chunk: int) -> bytes:
         """Return the bytes of *chunk*, which are the ones that were planned.
@@ -188,16 +191,22 @@ class Run:
         with (self.path / "chunks" / f"{chunk:05}.origins.parquet").open("rb") as stream:
             return pq.read_table(stream)
 
-    def receipts(self) -> list[Receipt]:
-        """Return every chunk's receipt as it stands now.
+    def receipts(self, chunks: Collection[int] | None = None) -> list[Receipt]:
+        """Return the receipt of every chunk, or of *chunks*, as it stands now, in the order of the plan.
 
         Raises:
-            LoadError: One is missing or damaged. Guessing it could load that chunk twice.
+            LoadError: There is no such chunk, or a receipt is missing or damaged, and guessing it could load a chunk
+                twice.
         """
-        return list(self._receipts())
+        return list(self._receipts(self.chunks if chunks is None else self._chosen(chunks)))
 
-    def _receipts(self) -> Iterator[Receipt]:
-        for chunk in self.chunks:
+    def _chosen(self, chunks: Collection[int]) -> list[Chunk]:
+        if strangers := set(chunks) - {chunk.chunk for chunk in self.chunks}:
+            raise LoadError(f"{self.path} has no chunk {min(strangers)}", hint=f"it has {len(self.chunks)}, from 0 on")
+        return [self.chunks[number] for number in sorted(set(chunks))]
+
+    def _receipts(self, chunks: list[Chunk]) -> Iterator[Receipt]:
+        for chunk in chunks:
             path = self._receipt_path(chunk.chunk)
             try:
                 receipt = msgspec.json.decode(path.read_bytes(), type=Receipt)

@@ -48,18 +48,19 @@ def abandon(tc: "ThreatConnect", run: Run, batch_ids: Collection[int] = ()) -> l
         batch_ids: The jobs; all open ones when empty.
 
     Raises:
-        LoadError: A job is none of this run's open ones, or has ended meanwhile.
+        LoadError: A job is none of this run's open ones or has ended meanwhile, or a process is at work on its chunk.
     """
-    with run.exclusive():
-        waiting = {receipt.batch_id: receipt for receipt in run.receipts() if _is_waited_for(receipt)}
-        chosen = list(batch_ids) or [job for job in waiting if job is not None]
-        if strangers := [job for job in chosen if job not in waiting]:
-            raise LoadError(
-                f"job {strangers[0]} is none that {run.path} waits for",
-                hint=f"those are: {', '.join(map(str, waiting)) or 'none'}",
-            )
+    waiting = _waiting(run)
+    chosen = list(batch_ids) or list(waiting)
+    if strangers := [job for job in chosen if job not in waiting]:
+        raise LoadError(
+            f"job {strangers[0]} is none that {run.path} waits for",
+            hint=f"those are: {', '.join(map(str, waiting)) or 'none'}",
+        )
+    with run.exclusive([waiting[job].chunk for job in chosen]):
+        waiting = _waiting(run)
         for job in chosen:
-            if _has_ended(tc, job):
+            if job not in waiting or _has_ended(tc, job):
                 raise LoadError(f"job {job} has ended meanwhile", hint="run the load again; it goes on from there")
         for job in chosen:
             receipt = waiting[job]
@@ -72,8 +73,13 @@ def abandon(tc: "ThreatConnect", run: Run, batch_ids: Collection[int] = ()) -> l
     return chosen
 
 
-def _is_waited_for(receipt: Receipt) -> bool:
-    return receipt.phase in ("created", "uploaded") and receipt.upload_started_at is not None
+def _waiting(run: Run) -> dict[int, Receipt]:
+    """The receipts whose jobs have, or may have, their file and have not been seen to end, by job."""
+    return {
+        receipt.batch_id: receipt
+        for receipt in run.receipts()
+        if receipt.phase in ("created", "uploaded") and receipt.upload_started_at and receipt.batch_id
+    }
 
 
 def _has_ended(tc: "ThreatConnect", job: int) -> bool:

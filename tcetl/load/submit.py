@@ -4,13 +4,14 @@ What happens to one chunk, and why it is uploaded at most once whatever dies whe
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tcetl.client.batch import BatchStatus
 from tcetl.errors import ApiError, ConnectionFailedError, LoadError, TlsError
 from tcetl.load.finish import finish
+from tcetl.load.lock import Check
 from tcetl.load.report import LoadReport
 from tcetl.load.run import Receipt, Run
 from tcetl.load.steps import start, step
@@ -52,7 +53,7 @@ class Progress:
         return self.succeeded + self.failed + self.unprocessed
 
 
-def advance(tc: "ThreatConnect", run: Run, *, in_flight: int = 2) -> Progress:
+def advance(tc: "ThreatConnect", run: Run, *, in_flight: int = 2, chunks: Collection[int] | None = None) -> Progress:
     """Take *run* one step further and return where it stands: look at each open job once, then start new ones.
 
     Needs no memory of earlier steps, so any process may take the next one; `finish` follows when all is done.
@@ -61,6 +62,7 @@ def advance(tc: "ThreatConnect", run: Run, *, in_flight: int = 2) -> Progress:
         tc: The connection.
         run: A planned load.
         in_flight: Most jobs open on the platform at a time.
+        chunks: Work on these alone, and leave the others to other processes; the progress is then theirs.
 
     Raises:
         LoadError: Another process is at work on this run; the platform does not know a job of ours; a chunk's upload
@@ -69,8 +71,8 @@ def advance(tc: "ThreatConnect", run: Run, *, in_flight: int = 2) -> Progress:
         ConnectionFailedError: The platform cannot be reached. Likewise.
     """
     _check(in_flight)
-    with run.exclusive():
-        return _advance(tc, run, in_flight)
+    with run.exclusive(chunks) as check:
+        return _advance(tc, run, in_flight, chunks, check)
 
 
 def submit(
@@ -102,39 +104,70 @@ def submit(
         ReconciliationError: The platform's counts do not add up to what was sent.
         RejectedRecordsError: More than *max_errors* records were not loaded; the dead letters have them.
     """
-    _check(in_flight)
     allowed(max_errors, 0)  # a threshold that makes no sense must not wait for the end to say so
+    with run.exclusive() as check:
+        _take_along(tc, run, None, check, in_flight, timeout, stuck_after, on_progress)
+        return finish(run, max_errors=max_errors)
+
+
+def submit_chunks(
+    tc: "ThreatConnect",
+    run: Run,
+    chunks: Collection[int],
+    *,
+    in_flight: int = 2,
+    timeout: float = 3600,
+    stuck_after: float = STUCK,
+    on_progress: Callable[[str, int, int | None], None] | None = None,
+) -> Progress:
+    """Take *chunks* of *run* to their ends while other processes see to the others; `finish` judges all of them.
+
+    Arguments and errors are those of `submit`; *in_flight*, *timeout* and *on_progress* are for these chunks alone.
+    """
+    with run.exclusive(chunks) as check:
+        return _take_along(tc, run, chunks, check, in_flight, timeout, stuck_after, on_progress)
+
+
+def _take_along(  # noqa: PLR0917 - what submit and submit_chunks were called with
+    tc: "ThreatConnect",
+    run: Run,
+    chunks: Collection[int] | None,
+    check: Check,
+    in_flight: int,
+    timeout: float,
+    stuck_after: float,
+    on_progress: Callable[[str, int, int | None], None] | None,
+) -> Progress:
+    _check(in_flight)
     deadline = time.monotonic() + timeout
     watch = StuckWatch(stuck_after)
     patience = 0  # a platform never reached in this process fails at once
     before, since = None, time.monotonic()
-    with run.exclusive():
-        while True:
-            try:
-                progress = _advance(tc, run, in_flight)
-            except (ApiError, ConnectionFailedError) as error:
-                if patience == 0 or not _passing(error):
-                    raise
-                patience -= 1
-            else:
-                patience = FAILURES
-                if on_progress:
-                    on_progress("load", progress.answered, progress.records)
-                if progress.done:
-                    break
-                if progress != before:
-                    before, since = progress, time.monotonic()
-                if stuck := watch.look(progress.running, time.monotonic()):
-                    raise _stuck(run, stuck, stuck_after)
-            now = time.monotonic()
-            if now >= deadline:
-                raise LoadError(
-                    f"load {run.path} is not done after {timeout:g} s; {_open_jobs(run)}",
-                    hint="run again to go on from there, or allow more time",
-                )
-            shortest, longest = POLL
-            time.sleep(min(max(shortest, (now - since) / 8), longest, deadline - now))
-        return finish(run, max_errors=max_errors)
+    while True:
+        try:
+            progress = _advance(tc, run, in_flight, chunks, check)
+        except (ApiError, ConnectionFailedError) as error:
+            if patience == 0 or not _passing(error):
+                raise
+            patience -= 1
+        else:
+            patience = FAILURES
+            if on_progress:
+                on_progress("load", progress.answered, progress.records)
+            if progress.done:
+                return progress
+            if progress != before:
+                before, since = progress, time.monotonic()
+            if stuck := watch.look(progress.running, time.monotonic()):
+                raise _stuck(run, stuck, stuck_after)
+        now = time.monotonic()
+        if now >= deadline:
+            raise LoadError(
+                f"load {run.path} is not done after {timeout:g} s; {_open_jobs(run, chunks)}",
+                hint="run again to go on from there, or allow more time",
+            )
+        shortest, longest = POLL
+        time.sleep(min(max(shortest, (now - since) / 8), longest, deadline - now))
 
 
 def _check(in_flight: int) -> None:
@@ -142,11 +175,12 @@ def _check(in_flight: int) -> None:
         raise LoadError(f"in_flight is {in_flight}", hint="at least one job must be open for a load to go on")
 
 
-def _advance(tc: "ThreatConnect", run: Run, in_flight: int) -> Progress:
-    receipts = run.receipts()
+def _advance(tc: "ThreatConnect", run: Run, in_flight: int, chunks: Collection[int] | None, check: Check) -> Progress:
+    receipts = run.receipts(chunks)
     live: dict[int, BatchStatus] = {}
     for index, receipt in enumerate(receipts):
-        if receipt.phase not in ("planned", "saved"):
+        if receipt.is_open:
+            check()
             receipts[index] = step(tc, run, receipt, live)
 
     open_jobs = sum(receipt.is_open for receipt in receipts)
@@ -154,6 +188,7 @@ def _advance(tc: "ThreatConnect", run: Run, in_flight: int) -> Progress:
         if open_jobs >= in_flight:
             break
         if receipt.phase == "planned":
+            check()
             receipts[index] = start(tc, run, receipt)
             open_jobs += 1
 
@@ -197,6 +232,6 @@ def _stuck(run: Run, jobs: list[BatchStatus], seconds: float) -> LoadError:
     )
 
 
-def _open_jobs(run: Run) -> str:
-    jobs = [str(receipt.batch_id) for receipt in run.receipts() if receipt.is_open]
+def _open_jobs(run: Run, chunks: Collection[int] | None) -> str:
+    jobs = [str(receipt.batch_id) for receipt in run.receipts(chunks) if receipt.is_open]
     return f"open jobs: {', '.join(jobs)}" if jobs else "no job is open"

@@ -1,81 +1,233 @@
 import json
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from fake_platform import OWNER, FakePlatform, hosts
 from upath import UPath
 
+from tcetl.client import ThreatConnect
 from tcetl.client.batch import BatchSettings
+from tcetl.config import Settings
 from tcetl.errors import LoadError
-from tcetl.load import advance, lock, plan, submit
+from tcetl.load import Run, abandon, advance, finish, lock, plan, submit, submit_chunks
 from tcetl.load.lock import exclusive
 from tcetl.schema import REJECTS
 
 HOLD = """
-import sys, time
+import json, sys, time
 from pathlib import Path
 from tcetl.load.lock import exclusive
-with exclusive(Path(sys.argv[1])):
+with exclusive(Path(sys.argv[1]), json.loads(sys.argv[2])):
     print("held", flush=True)
     time.sleep(600)
 """
+WORK = """
+import json, sys
+from tcetl.client import ThreatConnect
+from tcetl.load import Run, submit_chunks
+sys.stdin.readline()
+with ThreatConnect() as tc:
+    print(submit_chunks(tc, Run.open(sys.argv[1]), json.loads(sys.argv[2])).answered)
+"""
 
 
-def test_the_second_of_two_processes_is_told_who_holds_the_run(tmp_path: Path) -> None:
-    path = tmp_path / "run" / "lock"
-    path.parent.mkdir()
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(LoadError, match=rf"run is in use by process {holder.pid} on .+ since 20"), exclusive(path):
-            pass
-        holder.kill()
-    with exclusive(path):  # the lock of a killed process is nobody's
+@contextmanager
+def holder(folder: Path, chunks: list[int] | None = None) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", HOLD, str(folder), json.dumps(chunks)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def planned(path: Path, records: int = 6, **options: int) -> Run:
+    settings = BatchSettings(owner=OWNER)
+    return plan(hosts(records), REJECTS.empty_table(), path, settings=settings, counts={}, **options)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "held"), [(None, "run directory {}"), ([0, 1], "chunk 0 of run directory {}")], ids=["all", "chunks"]
+)
+def test_the_second_of_two_processes_is_told_who_holds_what(
+    tmp_path: Path, chunks: list[int] | None, held: str
+) -> None:
+    with holder(tmp_path, chunks) as process:
+        said = re.escape(f"{held.format(tmp_path)} is in use by process {process.pid} on ") + ".+ since 20"
+        for wanted in (None, [1, 0]):
+            with pytest.raises(LoadError, match=said), exclusive(tmp_path, wanted):
+                pass
+    with exclusive(tmp_path):  # the lock of a killed process is nobody's
         pass
 
 
 def test_no_step_is_taken_beside_another_process(tmp_path: Path) -> None:
-    settings = BatchSettings(owner=OWNER)
-    run = plan(hosts(2), REJECTS.empty_table(), tmp_path / "run", settings=settings, counts={})
+    run = planned(tmp_path / "run")
     platform = FakePlatform()
     with run.exclusive():
         for step in (advance, submit):
             with pytest.raises(LoadError, match="in use by process"):
                 step(platform, run)
+        with pytest.raises(LoadError, match="in use by process"):
+            submit_chunks(platform, run, [0])
     assert platform.calls == []
-    assert submit(platform, run).succeeded == 2
+    assert submit(platform, run).succeeded == 6
+
+
+# --- claims on chunks
+
+
+@pytest.mark.parametrize(
+    ("mine", "others"),
+    [(None, [1]), ([1], None), ([0, 1], [1, 2])],
+    ids=["all after a chunk", "a chunk after all", "a chunk twice"],
+)
+@pytest.mark.parametrize("local", [True, False], ids=["kernel", "lease"])
+def test_whoever_wants_a_part_of_it_too_is_kept_out(
+    tmp_path: Path, mine: list[int] | None, others: list[int] | None, local: bool
+) -> None:
+    folder = tmp_path if local else UPath(f"memory:/{tmp_path}")
+    with exclusive(folder, others), pytest.raises(LoadError, match="is in use by process"), exclusive(folder, mine):
+        pass
+    with exclusive(folder, mine):
+        pass
+
+
+@pytest.mark.parametrize("local", [True, False], ids=["kernel", "lease"])
+def test_different_chunks_may_be_worked_on_at_the_same_time(tmp_path: Path, local: bool) -> None:
+    folder = tmp_path if local else UPath(f"memory:/{tmp_path}")
+    with exclusive(folder, [1, 2]), exclusive(folder, [4]):
+        with pytest.raises(LoadError, match=r"chunk 2 of run directory .+ is in use by process \d+ on "):
+            exclusive(folder, [0, 2, 3]).__enter__()
+        with exclusive(folder, [0]):  # what was claimed before the refusal was given back
+            pass
+
+
+def test_chunks_are_taken_to_their_ends_apart_and_judged_together(tmp_path: Path) -> None:
+    run = planned(tmp_path / "run", max_records=2)
+    platform = FakePlatform()
+    first = submit_chunks(platform, run, [2, 0])
+    assert (first.done, first.chunks_done, first.records, first.succeeded) == (True, 2, 4, 4)
+    with pytest.raises(LoadError, match="1 of 3 chunks are open"):
+        finish(run)
+    assert advance(platform, run, chunks=[0]).done
+    assert not advance(platform, run, chunks=[1]).done
+    assert submit_chunks(platform, run, [1]).answered == 2
+    assert finish(run).succeeded == 6
+    assert platform.calls.count("upload") == 3
+
+
+def test_there_is_no_working_on_chunks_that_are_not_there(tmp_path: Path) -> None:
+    run = planned(tmp_path / "run")
+    with pytest.raises(LoadError, match=r"has no chunk 7 \(it has 1, from 0 on\)"):
+        submit_chunks(FakePlatform(), run, [0, 7])
+
+
+def test_abandoning_a_job_leaves_the_other_chunks_to_whoever_works_on_them(tmp_path: Path) -> None:
+    run = planned(tmp_path / "run", max_records=3)
+    platform = FakePlatform(polls=1000)
+    job = advance(platform, run, chunks=[1]).open_batch_ids
+    with run.exclusive([0]):
+        assert abandon(platform, run) == job
+    with run.exclusive([1]), pytest.raises(LoadError, match=f"job {job[0]} is none that"):
+        abandon(platform, run, job)
+
+
+def test_processes_share_a_run_and_double_nothing(
+    tmp_path: Path, tc_emulator: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator = tc_emulator
+    for name, value in (
+        ("TC_API_URL", emulator.url),
+        ("TC_ACCESS_ID", emulator.access_id),
+        ("TC_SECRET_KEY", emulator.secret_key),
+    ):
+        monkeypatch.setenv(name, value)
+    settings = BatchSettings(owner=emulator.SOURCE)
+    run = plan(hosts(60), REJECTS.empty_table(), tmp_path / "run", settings=settings, counts={}, max_records=5)
+    # The last one wants what the first two have, in the opposite order.
+    parts = [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11], [11, 5]]
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORK, str(run.path), json.dumps(part)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for part in parts
+    ]
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    said = [worker.communicate() for worker in workers]
+    for worker, (answered, trouble) in zip(workers, said, strict=True):
+        assert (worker.returncode == 0 and int(answered)) or "is in use by" in trouble
+
+    with ThreatConnect(Settings.resolve()) as tc:
+        report = submit(tc, run)  # whoever was refused is made up for
+    assert (report.sent, report.succeeded) == (60, 60)
+    assert len(emulator.journal("/v2/batch/*", method="POST")) == len(run.chunks) == 12
+
+
+# --- leases
 
 
 @pytest.fixture
-def lease(tmp_path: Path) -> UPath:
-    path = UPath(f"memory:/{tmp_path}/lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
+def folder(tmp_path: Path) -> UPath:
+    path = UPath(f"memory:/{tmp_path}")
+    path.mkdir(parents=True, exist_ok=True)
     return path
 
 
-def test_a_lease_keeps_others_out_and_ends_with_its_block(lease: UPath) -> None:
-    with exclusive(lease):
-        with pytest.raises(LoadError, match="in use by process"), exclusive(lease):
+def test_a_lease_keeps_others_out_and_ends_with_its_block(folder: UPath) -> None:
+    with exclusive(folder):
+        with pytest.raises(LoadError, match="in use by process"), exclusive(folder):
             pass
-        assert lease.exists()
-    assert not lease.exists()
+        assert (folder / "lock").exists()
+    assert not (folder / "lock").exists()
 
 
 @pytest.mark.parametrize("content", [b'{"renewed": 0, "pid": 1, "host": "gone", "since": "then"}', b"{"])
-def test_a_lease_not_renewed_is_taken_over(lease: UPath, content: bytes) -> None:
-    lease.write_bytes(content)
-    with exclusive(lease):
-        assert json.loads(lease.read_bytes())["renewed"] > 0
+def test_a_lease_not_renewed_is_taken_over(folder: UPath, content: bytes) -> None:
+    (folder / "lock").write_bytes(content)
+    with exclusive(folder):
+        assert json.loads((folder / "lock").read_bytes())["renewed"] > 0
 
 
-def test_a_lease_is_renewed_while_it_is_held(lease: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leases_are_renewed_while_they_are_held(folder: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "LEASE", 0.15)
-    with exclusive(lease):
-        first = json.loads(lease.read_bytes())["renewed"]
+
+    def renewed() -> list[float]:
+        return [json.loads((folder / "claims" / name).read_bytes())["renewed"] for name in ("00000", "00001")]
+
+    with exclusive(folder, [0, 1]):
+        first = renewed()
         deadline = time.monotonic() + 10
-        while json.loads(lease.read_bytes())["renewed"] == first:
+        while any(now == then for now, then in zip(renewed(), first, strict=True)):
             assert time.monotonic() < deadline
             time.sleep(0.01)
+
+
+def test_who_lost_a_lease_stops_and_leaves_it_to_the_other(folder: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = planned(folder / "run")
+    platform = FakePlatform()
+    monkeypatch.setattr(lock, "LEASE", 0.15)
+    others = json.dumps({"renewed": time.time() + 60, "token": "another's"}).encode()
+
+    def lose_it(*_: object) -> None:
+        (run.path / "lock").write_bytes(others)
+        time.sleep(0.3)
+
+    platform.after = lose_it
+    with pytest.raises(LoadError, match=r"hold on .+ was lost"):
+        submit(platform, run)
+    assert platform.calls.count("upload") == 1  # the step it was at, and none after
+    assert (run.path / "lock").read_bytes() == others
