@@ -1,7 +1,10 @@
-"""The waist of the hourglass: the three Arrow schemas that travel between stages.
+"""The waist of the hourglass: the Arrow schemas that travel between stages.
 
 Every stage passes streams of record batches in one of these schemas, so a source knows nothing of sinks and a
 sink nothing of sources. Field ids are final: new columns are nullable and take the next free id.
+
+What is loaded: ``INDICATORS``, ``GROUPS``, ``ASSOCIATIONS`` between them, ``FILE_OCCURRENCES`` of File indicators, and
+``SECURITY_LABELS`` that may have to be made. What was not: ``REJECTS``. How far a load got: ``RECEIPTS``.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,7 +15,9 @@ import pyarrow as pa
 SCHEMA_VERSION: Final = 1
 TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 
-# One tag name, one attribute: the element types of the two list-of-struct columns.
+# One tag name, one attribute: the element types of the two list-of-struct columns. An attribute is ``displayed`` when
+# it is the one shown as the object's Description or Source, ``pinned`` when it is shown first; its security labels are
+# names, as those of the object are.
 TAG: Final = pa.struct(
     [
         pa.field("name", pa.string(), nullable=False),
@@ -28,6 +33,8 @@ ATTRIBUTE: Final = pa.struct(
         pa.field("id", pa.int64()),
         pa.field("date_added", TIMESTAMP),
         pa.field("last_modified", TIMESTAMP),
+        pa.field("pinned", pa.bool_()),
+        pa.field("security_labels", pa.list_(pa.field("element", pa.string(), nullable=False))),
     ]
 )
 # Where a record was read: the feed's name, the file, the 1-based row (line or record) or JSON pointer, and the
@@ -86,6 +93,93 @@ INDICATORS: Final = pa.schema(
 )
 """Identity is (owner_name, type, summary in canonical form). md5/sha1/sha256 are lower case beside the joined File
 summary; rating is 0-5, confidence 0-100; times are microseconds UTC."""
+
+GROUPS: Final = pa.schema(
+    [
+        pa.field("type", pa.string(), nullable=False),  # Adversary, Incident, Report, Vulnerability …
+        pa.field("name", pa.string(), nullable=False),  # 1-100 characters
+        pa.field("xid", pa.string()),  # identity within the owner; null: made from owner, type and name
+        pa.field("description", pa.string()),  # becomes the displayed attribute Description
+        pa.field("source", pa.string()),  # becomes the displayed attribute Source
+        pa.field("tags", pa.list_(pa.field("element", TAG, nullable=False)), nullable=False),
+        pa.field("attributes", pa.list_(pa.field("element", ATTRIBUTE, nullable=False)), nullable=False),
+        pa.field("security_labels", pa.list_(pa.field("element", pa.string(), nullable=False)), nullable=False),
+        pa.field("first_seen", TIMESTAMP),  # of any type, as the next four
+        pa.field("last_seen", TIMESTAMP),
+        pa.field("external_date_added", TIMESTAMP),  # when the source added, and last changed, it
+        pa.field("external_last_modified", TIMESTAMP),
+        pa.field("external_date_expires", TIMESTAMP),
+        pa.field("event_date", TIMESTAMP),  # Event, Incident
+        pa.field("status", pa.string()),  # Event, Incident: one of the platform's words, such as Open
+        pa.field("event_type", pa.string()),  # Event: one of the platform's words, such as Breach
+        pa.field("file_name", pa.string()),  # Document, Report, Signature: required
+        pa.field("file_type", pa.string()),  # Signature: required; one of the platform's words, such as YARA
+        pa.field("file_text", pa.string()),  # Signature: required; the rule itself
+        pa.field("malware", pa.bool_()),  # Document: the file is malware, and so must be a ZIP with a password
+        pa.field("password", pa.string()),  # Document: that ZIP's password, required for malware
+        pa.field("publish_date", TIMESTAMP),  # Report
+        pa.field("subject", pa.string()),  # Email: required
+        pa.field("header", pa.string()),  # Email: required
+        pa.field("body", pa.string()),  # Email: required
+        pa.field("from", pa.string()),  # Email
+        pa.field("to", pa.string()),  # Email
+        pa.field("insights", pa.string()),  # Document, Event, Report: a summary that an AI provider made …
+        pa.field("ai_provider", pa.string()),  # … required with insights …
+        pa.field("ai_last_retrieval_date", TIMESTAMP),  # … and when
+        pa.field("content", pa.string()),  # Document, Report, Signature: path or fsspec URL of the file to upload
+        pa.field("origin", ORIGIN),
+    ],
+    metadata={"threatconnect.schema_version": str(SCHEMA_VERSION)},
+)
+"""Groups to load, one row each; identity is the xid. All columns but type, name and the three lists may be null, and
+those that do not belong to a row's type must be.
+
+Give an ``xid`` where the source has an identity of its own (a MISP event's UUID, a STIX id), so that loading the group
+again updates it whatever it is called by then. Without one, a group is known by owner, type and name. ``content``
+names the file whose bytes are uploaded once the group is there; it may be a path, any fsspec URL (``s3://…``), or a
+``data:`` URL for a few bytes that are at hand. Source: REST docs, Batch API V2 input, group object."""
+
+ASSOCIATIONS: Final = pa.schema(
+    [
+        pa.field("type_1", pa.string()),  # of the indicator or the group; null: a group of whatever type
+        pa.field("ref_1", pa.string()),  # an indicator's summary as in INDICATORS; a group's xid, or its name (below)
+        pa.field("id_1", pa.int64()),  # the platform's id, of an object that is there already; wins over ref_1
+        pa.field("type_2", pa.string()),
+        pa.field("ref_2", pa.string()),
+        pa.field("id_2", pa.int64()),
+        pa.field("association_type", pa.string()),  # required between two indicators: URL Host, File Download …
+        pa.field("origin", ORIGIN),
+    ],
+    metadata={"threatconnect.schema_version": str(SCHEMA_VERSION)},
+)
+"""Associations to make, one row each: between groups, between indicators, or between a group and an indicator, either
+way round. Each end has a ``ref`` or an ``id``, and is loaded in the same load or is in the owner already.
+
+A group that brings no xid is referred to by its type and name. The same association given twice, or once from either
+end, is one. Source: REST docs, Batch API V2 input, association object."""
+
+FILE_OCCURRENCES: Final = pa.schema(
+    [
+        pa.field("summary", pa.string(), nullable=False),  # of a File of the same load, as in INDICATORS
+        pa.field("file_name", pa.string()),
+        pa.field("path", pa.string()),  # the folder it was found in
+        pa.field("date", TIMESTAMP),  # when it was found there
+        pa.field("origin", ORIGIN),
+    ],
+    metadata={"threatconnect.schema_version": str(SCHEMA_VERSION)},
+)
+"""Where and when a File was found, one row each; at least one of file_name, path and date is given."""
+
+SECURITY_LABELS: Final = pa.schema(
+    [
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("color", pa.string(), nullable=False),  # RRGGBB in hex, without #
+        pa.field("description", pa.string(), nullable=False),
+    ],
+    metadata={"threatconnect.schema_version": str(SCHEMA_VERSION)},
+)
+"""Labels that the platform may not have yet, one row each. It makes them when a record that is loaded wears one; a
+label named by a record, not there and not described here, is lost with a warning."""
 
 REJECTS: Final = pa.schema(
     [

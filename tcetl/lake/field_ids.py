@@ -66,6 +66,9 @@ FIELD_IDS: Final = {
     "origin.row": 52,
     "origin.pointer": 53,
     "origin.raw": 54,
+    "attributes.element.pinned": 55,
+    "attributes.element.security_labels": 56,
+    "attributes.element.security_labels.element": 57,
 }
 """Field id by dotted path; ``element`` is the element of a list."""
 

@@ -96,7 +96,8 @@ def expected(record: dict[str, Any]) -> dict[str, Any]:
             row["dns_active" if key == "dnsActive" else "whois_active"] = value == "true"
         elif key in INSIDE:
             column, names = INSIDE[key]
-            elements = [_element(element, names) for element in value]
+            fields = [field.name for field in INDICATORS.field(column).type.value_type]
+            elements = [_element(element, names, fields) for element in value]
             row[column] = [known for known, _ in elements]
             if any(unknown for _, unknown in elements):
                 extra[key] = [unknown for _, unknown in elements]
@@ -113,8 +114,10 @@ def expected(record: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _element(element: dict[str, Any], names: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    known: dict[str, Any] = dict.fromkeys(names.values())
+def _element(
+    element: dict[str, Any], names: dict[str, str], fields: list[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    known: dict[str, Any] = dict.fromkeys(fields)
     for key, name in names.items():
         value = element.get(key)
         known[name] = _moment(value) if value is not None and key in ("dateAdded", "lastModified") else value

@@ -133,10 +133,16 @@ def indicators(
 
 
 def _list(lists: pa.ListArray, name: str, fields: dict[str, tuple[str, pa.DataType]]) -> pa.ListArray:
-    """The same lists with our names inside; null ones become empty, which their offsets already say."""
+    """The same lists with our names inside; null ones become empty, which their offsets already say.
+
+    What the API does not tell of an element is null.
+    """
     kind = INDICATORS.field(name).type
     ours = {name: key for key, (name, _) in fields.items()}
-    children = [lists.values.field(ours[field.name]) for field in kind.value_type]
+    children = [
+        lists.values.field(ours[field.name]) if field.name in ours else pa.nulls(len(lists.values), field.type)
+        for field in kind.value_type
+    ]
     return pa.ListArray.from_arrays(
         lists.offsets, pa.StructArray.from_arrays(children, fields=list(kind.value_type)), type=kind
     )
