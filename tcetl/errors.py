@@ -4,6 +4,16 @@ Messages never hold credentials: the client puts paths, statuses and the platfor
 from the request headers.
 """
 
+from typing import Final
+
+import msgspec
+
+NOT_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes from outside that are not the JSON they should be.
+
+Text that is not UTF-8, and nesting too deep, come as Python's own errors.
+"""
+
 
 class TcetlError(Exception):
     """Base of every error tcetl raises on purpose; ``hint`` says what to do next."""

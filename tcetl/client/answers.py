@@ -14,7 +14,7 @@ import msgspec
 import requests
 
 from tcetl.client.auth import http_date
-from tcetl.errors import ApiError, AuthenticationError, NotFoundError, OwnerNotFoundError
+from tcetl.errors import NOT_JSON, ApiError, AuthenticationError, NotFoundError, OwnerNotFoundError
 
 T = TypeVar("T")
 
@@ -100,7 +100,7 @@ def decode(response: requests.Response, kind: type[T], content: bytes | None = N
         if isinstance(document, dict) and document.get("status") in _FAILED:
             raise error_of(response)
         return msgspec.convert(document, kind, strict=False)
-    except msgspec.MsgspecError as error:
+    except NOT_JSON as error:
         raise unexpected(response, str(error)) from None
 
 
@@ -139,7 +139,7 @@ def _words(response: requests.Response) -> str:
         return f"an HTML page{f' titled {_one_line(title[1])!r}' if title else ''} instead of the API's answer"
     try:
         document = msgspec.json.decode(response.content)
-    except msgspec.DecodeError:
+    except NOT_JSON:
         document = response.text
     if isinstance(document, dict):
         document = document.get("message") or document.get("description") or document

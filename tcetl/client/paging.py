@@ -9,7 +9,7 @@ import msgspec
 
 from tcetl.client.answers import decode, server_time, unexpected
 from tcetl.client.session import Session
-from tcetl.errors import ApiError, ChangedWhileReadError
+from tcetl.errors import NOT_JSON, ApiError, ChangedWhileReadError
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ def items(session: Session, path: str, key: str, kind: type[T], params: Mapping[
         for item in page.items:
             try:
                 yield msgspec.convert(msgspec.json.decode(item), kind, strict=False)
-            except msgspec.ValidationError as error:
+            except NOT_JSON as error:
                 raise ApiError(
                     f"GET {path}: an item is not what the API documents: {error}", status=200, method="GET", path=path
                 ) from None
@@ -99,7 +99,7 @@ def _page(session: Session, path: str, key: str, query: dict[str, Any], total: i
         data = msgspec.json.decode(response.content, type=_Envelope).data
         found = msgspec.json.decode(data.get(key, b"[]"), type=list[msgspec.Raw])
         count = msgspec.json.decode(data["resultCount"], type=int, strict=False) if "resultCount" in data else None
-    except msgspec.MsgspecError as error:
+    except NOT_JSON as error:
         decode(response, dict[str, Any])  # says so when it is a failure rather than an odd answer
         raise unexpected(response, str(error)) from None
     if count is None and total is None and len(found) >= query["resultLimit"]:

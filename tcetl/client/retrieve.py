@@ -13,7 +13,7 @@ from tcetl.client.owners import list_indicator_types, naming_owner
 from tcetl.client.paging import PAGE_SIZE, Page, pages
 from tcetl.client.report import indicator_batch
 from tcetl.client.session import Session
-from tcetl.errors import ConfigError
+from tcetl.errors import NOT_JSON, ConfigError
 from tcetl.indicators import SEPARATOR, TYPES, IndicatorType
 
 INCLUDES: Final = ("additional", "attributes", "tags", "labels")
@@ -99,8 +99,11 @@ def _batches(
 
 def _untyped(item: msgspec.Raw, kind: IndicatorType, owner: str) -> bytes:
     """An item of a typed list with the type and summary that the list of all types would give it."""
-    document = msgspec.json.decode(item, type=dict[str, Any])
-    parts = [document[key] for key in kind.value_keys if document.get(key)]
+    try:
+        document = msgspec.json.decode(item, type=dict[str, Any])
+    except NOT_JSON:
+        return bytes(item)  # whoever parses it says what is wrong
+    parts = [str(document[key]) for key in kind.value_keys if document.get(key)]
     # Single objects carry an owner object instead of the name.
     return msgspec.json.encode({"ownerName": owner, "type": kind.name, "summary": SEPARATOR.join(parts)} | document)
 

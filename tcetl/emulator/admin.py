@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from tcetl.emulator import context
-from tcetl.emulator.answers import RefusalError, bare, not_found
+from tcetl.emulator.answers import NOT_JSON, RefusalError, bare, not_found
 from tcetl.emulator.faults import Fault
 from tcetl.emulator.limits import Limits
 from tcetl.emulator.lookup import find
@@ -53,7 +53,7 @@ class _Clock(msgspec.Struct, forbid_unknown_fields=True):
 async def _read(request: Request, type_: type[_T]) -> _T:
     try:
         return msgspec.json.decode(await request.body(), type=type_)
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         raise RefusalError(400, str(error)) from error
 
 

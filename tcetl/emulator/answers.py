@@ -10,6 +10,9 @@ NOT_FOUND = "The requested resource was not found"
 OWNER_NOT_FOUND = "The requested owner was not found"
 MALFORMED = "The request was not properly formed"
 
+NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not the JSON they should be: bad UTF-8 and deep nesting have Python's own."""
+
 
 class RefusalError(Exception):
     """The request is refused with *status* and *message*; the envelope depends on the API version asked."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tcetl.emulator.answers import NOT_JSON
 from tcetl.emulator.batch_groups import GroupWriter
 from tcetl.emulator.batch_indicators import IndicatorWriter, label_of
 from tcetl.emulator.batch_links import End, InlineLink, associate, connect, inline_links
@@ -80,7 +81,7 @@ def read_input(path: Path, version: str | None) -> list[Work]:
         raise JobError(Message(FILE_IO, f"{UNEXPECTED} The batch file is empty.", path.name))
     try:
         document = msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         raise _syntax_error(f"com.google.gson.stream.MalformedJsonException: {error}") from error
     if isinstance(document, list):
         if version == "V2":

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import msgspec
 from starlette.requests import Request
 
-from tcetl.emulator.answers import MALFORMED, OWNER_NOT_FOUND, RefusalError
+from tcetl.emulator.answers import MALFORMED, NOT_JSON, OWNER_NOT_FOUND, RefusalError
 from tcetl.emulator.tenants import Owner, User
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ async def json_object(request: Request) -> dict[str, Any]:
     """The body as a JSON object; 400 otherwise."""
     try:
         document = msgspec.json.decode(await request.body())
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         raise RefusalError(400, MALFORMED) from error
     if not isinstance(document, dict):
         raise RefusalError(400, MALFORMED)

@@ -12,7 +12,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tcetl.emulator import context
-from tcetl.emulator.answers import MALFORMED, OWNER_NOT_FOUND, RefusalError, bare, not_found, plain, success, text
+from tcetl.emulator.answers import (
+    MALFORMED,
+    NOT_JSON,
+    OWNER_NOT_FOUND,
+    RefusalError,
+    bare,
+    not_found,
+    plain,
+    success,
+    text,
+)
 from tcetl.emulator.batch_jobs import BatchJobs, JobFault
 from tcetl.emulator.batch_settings import JobSettings, read_settings
 from tcetl.emulator.filters import flag
@@ -152,7 +162,7 @@ async def _part(form: Any, name: str) -> bytes:
 def _count_items(content: bytes) -> int:
     try:
         document = msgspec.json.decode(content)
-    except msgspec.DecodeError:
+    except NOT_JSON:
         return 0
     if isinstance(document, dict):
         return sum(len(document.get(section) or ()) for section in _SECTIONS)
@@ -167,7 +177,7 @@ async def create_and_upload(request: Request) -> Response:
         content = await _part(form, "content")
         try:
             document = msgspec.json.decode(await _part(form, "config"))
-        except msgspec.DecodeError as error:
+        except NOT_JSON as error:
             raise RefusalError(400, MALFORMED) from error
     if not isinstance(document, dict):
         raise RefusalError(400, MALFORMED)

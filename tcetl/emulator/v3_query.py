@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tcetl.emulator.answers import MALFORMED, RefusalError, success_v3
+from tcetl.emulator.answers import MALFORMED, NOT_JSON, RefusalError, success_v3
 from tcetl.emulator.filters import PAGE_LIMIT, flag
 
 Parameters = Mapping[str, list[str]]
@@ -24,7 +24,7 @@ async def parameters(request: Request) -> dict[str, list[str]]:
     if body.strip():
         try:
             document = msgspec.json.decode(body)
-        except msgspec.DecodeError as error:
+        except NOT_JSON as error:
             raise RefusalError(400, MALFORMED) from error
         data = document.get("data") if isinstance(document, dict) else None
         for name, value in (data or {}).items():

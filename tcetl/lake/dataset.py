@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tcetl.errors import PublishError
+from tcetl.errors import NOT_JSON, PublishError
 from tcetl.lake.parts import File
 from tcetl.schema import INDICATORS, SCHEMA_VERSION, conform
 
@@ -141,7 +141,7 @@ def open_dataset(path: str | os.PathLike[str]) -> Dataset:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=_Manifest)
     except (FileNotFoundError, NotADirectoryError):
         raise PublishError(f"no dataset at {folder}", hint=f"name a lake's root or a folder with {MANIFEST}") from None
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *NOT_JSON) as error:
         raise PublishError(f"cannot read {folder / MANIFEST}: {error}", hint=_AGAIN) from error
     if manifest.schema_version > SCHEMA_VERSION:
         raise PublishError(

@@ -1,7 +1,7 @@
 """Owners, user, indicator types, and the paging that they share with indicator lists."""
 
 import pytest
-from scripted import Api, Asked, answer, failure, html, success
+from scripted import Answer, Api, Asked, answer, failure, html, success
 
 from tcetl.client import IndicatorTypeInfo, Owner, ThreatConnect, User
 from tcetl.client.paging import pages
@@ -158,12 +158,19 @@ def test_a_full_page_without_a_count_cannot_be_trusted(api: Api, tc: ThreatConne
         answer({"status": "Success", "data": {"owner": [{"id": "x"}], "resultCount": 1}}),
         answer({"status": "Success", "data": {"owner": [], "resultCount": "many"}}),
         html(),
+        Answer(200, b'{"status":"Success","data":{"owner":[],"\xff":1}}'),
+        Answer(200, b'{"status":"Success","data":{"owner":[{"name":"\xff","id":1,"type":"Source"}],"resultCount":1}}'),
+        Answer(200, b'{"status":"\xff"}'),
+        Answer(200, b"[" * 100_000),
     ],
 )
 def test_an_answer_of_another_shape(api: Api, tc: ThreatConnect, odd: object) -> None:
     api.on("GET", "/v2/owners", odd)
+    api.on("GET", "/v2/whoami", odd)
     with pytest.raises(ApiError):
         tc.owners()
+    with pytest.raises(ApiError):
+        tc.whoami()
 
 
 @pytest.mark.parametrize("status", ["Failure", "Error"])

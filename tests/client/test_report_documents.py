@@ -285,6 +285,14 @@ def test_a_document_with_a_wrong_byte(document: bytes, data: st.DataObject, wron
     assert results[0] is None or _is_json(changed)
 
 
+def test_a_key_that_is_no_text_near_the_end_of_a_block() -> None:
+    bad = ITEM_TEXT.replace(b'"summary"', b'"su\xffmary"')
+    document = b'{"indicator":[' + b",".join([ITEM_TEXT, ITEM_TEXT, bad, ITEM_TEXT]) + b"]}"
+    for block_size in range(1, len(document) + 2):
+        with pytest.raises(DamagedDocumentError, match="not JSON"):
+            read(document, block_size=block_size)
+
+
 def outcome(document: bytes, block_size: int) -> object:
     """What reading gives; None for a damaged document."""
     try:

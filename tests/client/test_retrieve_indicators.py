@@ -6,11 +6,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import Api, failure, success
+from scripted import Answer, Api, failure, success
 
 from tcetl.client import ThreatConnect
 from tcetl.client.filters import checked
-from tcetl.errors import ConfigError, OwnerNotFoundError
+from tcetl.errors import ConfigError, DamagedDocumentError, OwnerNotFoundError
 from tcetl.schema import INDICATORS
 
 OWNER = "Demo Source"
@@ -190,6 +190,15 @@ def test_wrong_arguments_are_told_before_anything_is_asked(
     with pytest.raises(ConfigError):
         tc.indicators(OWNER, **wrong)
     assert not api.asked
+
+
+@pytest.mark.parametrize("type", [None, "Host"])
+@pytest.mark.parametrize("item", [b'{"id":1,"hostName":"a\xff.example"}', b'["a.example"]', b'{"id":1}'])
+def test_an_item_that_is_no_indicator(api: Api, tc: ThreatConnect, type: str | None, item: bytes) -> None:  # noqa: A002
+    path, key = ("/v2/indicators/hosts", b"host") if type else ("/v2/indicators", b"indicator")
+    api.on("GET", path, Answer(200, b'{"status":"Success","data":{"resultCount":1,"' + key + b'":[' + item + b"]}}"))
+    with pytest.raises(DamagedDocumentError, match="the list of indicators"):
+        read(tc, type=type)
 
 
 def test_unknown_owner(api: Api, tc: ThreatConnect) -> None:

@@ -83,6 +83,12 @@ def test_bad_settings_are_named(api, settings, named):
     assert named in response.json()["message"]
 
 
+@pytest.mark.parametrize("body", [b"", b"{nope", b'{"owner":"\xff"}', b"[" * 100_000, b"[]"])
+def test_a_body_that_is_no_json_object_is_refused(api, body):
+    response = api.post("/v2/batch", data=body)
+    assert (response.status_code, response.json()["message"]) == (400, "The request was not properly formed")
+
+
 def test_permissions(api, tc_emulator):
     body = {"owner": "Nowhere", "action": "Create", "haltOnError": False, "attributeWriteType": "Replace"}
     assert api.post("/v2/batch", json=body).status_code == 403
@@ -119,7 +125,9 @@ def test_v1_takes_an_array(api, tc_emulator):
     assert [(a["type"], a["value"]) for a in stored["attributes"]] == [("Source", "a feed")]
 
 
-@pytest.mark.parametrize(("version", "content"), [("V2", [host()]), ("V1", {"indicator": [host()]}), ("V2", b"{nope")])
+@pytest.mark.parametrize(
+    ("version", "content"), [("V2", [host()]), ("V1", {"indicator": [host()]}), ("V2", b"{nope"), ("V2", b'{"\xff":1}')]
+)
 def test_wrong_shape_is_a_syntax_error(api, version, content):
     status, results = api.load(OWNER, content, version=version)
     assert (counts(status), results[0]["code"]) == ((0, 1, 0), "0x1003")

@@ -216,8 +216,9 @@ class TestReaders:
         with pytest.raises(PublishError, match="nothing was published"):
             latest(tmp_path / "missing")
 
-    def test_a_damaged_manifest(self, lake):
-        latest(lake).manifest_path.write_text('{"rows": 1')
+    @pytest.mark.parametrize("content", [b'{"rows": 1', b'{"run_id": "\xff"}'])
+    def test_a_damaged_manifest(self, lake, content):
+        latest(lake).manifest_path.write_bytes(content)
         with pytest.raises(PublishError, match=r"cannot read .*_manifest\.json"):
             latest(lake)
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, Self
 
 import msgspec
 
-from tcetl.errors import DamagedDocumentError
+from tcetl.errors import NOT_JSON, DamagedDocumentError
 
 LIST: Final = b"indicator"
 PREFIX: Final = b'{"' + LIST + b'":['
@@ -259,7 +259,7 @@ class Cutter:
         """Decode *document*, which has *before* bytes ahead of the buffer's; *what* names what is wrong if it is."""
         try:
             return msgspec.json.decode(document)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except NOT_JSON as error:
             raise self._damaged(what, max(NotJsonError.of(error, len(document)).position - before, 0)) from None
 
     def _guess(self) -> int | None:
@@ -315,5 +315,5 @@ def _is_record(text: bytearray) -> bool:
     """True for an object that looks like an item of the list rather than like something inside one."""
     try:
         return "summary" in msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    except msgspec.MsgspecError:
+    except NOT_JSON:
         return False

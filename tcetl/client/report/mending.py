@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from tcetl.client.report.cutting import NotJsonError
 from tcetl.client.report.wire import ITEM, REQUIRED, REQUIRED_INSIDE, WORDS
+from tcetl.errors import NOT_JSON
 from tcetl.schema import TIMESTAMP
 
 Path = tuple[str | int, ...]
@@ -65,7 +66,7 @@ def mend(item: bytes) -> Mended:
 def _decode(item: bytes) -> Any:
     try:
         return msgspec.json.decode(item)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         what = error
     # Python's reader takes a little more than can be kept, such as half a surrogate pair or 1e999: then the document
     # is whole, and only this record is not usable.

@@ -13,7 +13,7 @@ from tcetl.client.report.cutting import LIST, PREFIX, SUFFIX, NotJsonError, spli
 from tcetl.client.report.leftovers import leftover
 from tcetl.client.report.mending import UnusableError, mend
 from tcetl.client.report.wire import ITEM, indicators, is_plain
-from tcetl.errors import DamagedDocumentError
+from tcetl.errors import NOT_JSON, DamagedDocumentError
 
 _NAME: Final = LIST.decode()
 _SCHEMA: Final = pa.schema([pa.field(_NAME, pa.list_(ITEM))])
@@ -57,7 +57,7 @@ def parse(document: bytes, exported_at: datetime | None = None) -> Parsed:
         items = _read(document, _KNOWN)
         if items is not None:
             return Parsed(indicators(items, [leftover(raw) for raw in raws], exported_at), [], len(items))
-    except (msgspec.MsgspecError, RecursionError):
+    except NOT_JSON:
         pass  # the block is damaged, or cut in the wrong place, or an item has something that cannot be kept
     return _patiently(content, exported_at)
 
