@@ -2,7 +2,7 @@
 
 Airflow's operators and the ``tcetl`` command are two thin faces on these functions; a script may call them as well:
 
-* feed → ThreatConnect: :func:`plan_feed` and :func:`load_feed`
+* feed → ThreatConnect: :func:`plan_feed` and :func:`load_feed`; then :func:`resume_load` and :func:`retry_load`
 * ThreatConnect → lake: :func:`bulk_to_lake` and :func:`retrieve_to_lake`
 * lake → SIEM: :func:`lake_to_siem`
 """
@@ -11,13 +11,14 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from tcetl.client import ThreatConnect
 from tcetl.client.batch import BatchSettings
+from tcetl.errors import LoadError
 from tcetl.feeds import open_feed
 from tcetl.lake import Dataset, open_dataset, publish
-from tcetl.load import LoadReport, MaxErrors, Run, plan, submit
+from tcetl.load import MAX_BYTES, MAX_RECORDS, LoadReport, MaxErrors, Run, plan, retry, submit
 from tcetl.siem import ExportReport, export
 from tcetl.transform import normalise
 
@@ -25,6 +26,15 @@ OnProgress = Callable[[str, int, int | None], None]
 """Called with (stage, done, total or None) as a job goes on; the unit of done and total is the stage's own."""
 
 AnyPath = str | os.PathLike[str]
+
+
+class Submitting(TypedDict, total=False):
+    """How a planned load is submitted: the options of :func:`tcetl.load.submit`, with its defaults."""
+
+    in_flight: int
+    timeout: float
+    stuck_after: float
+    max_errors: MaxErrors
 
 
 def plan_feed(
@@ -37,6 +47,8 @@ def plan_feed(
     rating: float | None = None,
     confidence: int | None = None,
     tags: Sequence[str] = (),
+    max_records: int = MAX_RECORDS,
+    max_bytes: int = MAX_BYTES,
     on_progress: OnProgress | None = None,
 ) -> Run:
     """Turn the feed at *feed* into a planned load at *run_dir*: batch files, rejects and counts; nothing is sent.
@@ -50,6 +62,8 @@ def plan_feed(
         rating: Rating (0-5) for rows that bring none of their own.
         confidence: Confidence (0-100) for rows that bring none of their own.
         tags: Tags for every indicator.
+        max_records: Most records in a batch job, at most 25,000.
+        max_bytes: Most bytes in a batch job.
         on_progress: Told of stage ``read``, in rows.
 
     Raises:
@@ -70,6 +84,8 @@ def plan_feed(
         run_dir,
         settings=settings or BatchSettings(owner=owner),
         counts=asdict(normalised.counts),
+        max_records=max_records,
+        max_bytes=max_bytes,
     )
 
 
@@ -79,10 +95,10 @@ def load_feed(
     owner: str,
     run_dir: AnyPath,
     *,
-    max_errors: MaxErrors = 0,
-    timeout: float = 3600,
+    settings: BatchSettings | None = None,
+    submitting: Submitting | None = None,
     on_progress: OnProgress | None = None,
-    **options: Any,
+    **planning: Any,
 ) -> LoadReport:
     """Load the feed at *feed* into *owner*; with a *run_dir* that holds a plan, go on where that run stopped.
 
@@ -91,25 +107,93 @@ def load_feed(
         feed: The feed's file.
         owner: ThreatConnect owner to load into; it must exist.
         run_dir: The load's directory: what was planned, sent and answered.
-        max_errors: Most records the platform may refuse before the load counts as failed: a number, or a share of those
-            sent such as ``"1%"``.
-        timeout: Seconds for all jobs together.
+        settings: Batch job settings; the defaults of :class:`BatchSettings` for *owner* when None.
+        submitting: How to submit, where that is not by default.
         on_progress: Told of stages ``read`` (rows) and ``load`` (records answered for, of records sent).
-        **options: As for :func:`plan_feed`.
+        **planning: As for :func:`plan_feed`.
 
     Raises:
+        LoadError: *run_dir* holds a load into another owner or by other settings.
         OwnerNotFoundError: *owner* does not exist or is not visible.
-        RejectedRecordsError: More than *max_errors* records were refused; they are in the run's rejects.
+        RejectedRecordsError: More than ``max_errors`` records were refused; they are in the run's rejects.
         ReconciliationError: The platform's counts do not add up to what was sent.
     """
+    settings = settings or BatchSettings(owner=owner)
     if Run.is_planned(run_dir):
-        run = Run.open(run_dir)
-        tc.owner(run.settings.owner)
+        _check_settings(Run.open(run_dir), settings)
     else:
         tc.owner(owner)  # before any work: a typo here is the commonest mistake
-        run = plan_feed(feed, owner, run_dir, on_progress=on_progress, **options)
+        plan_feed(feed, owner, run_dir, settings=settings, on_progress=on_progress, **planning)
+    return resume_load(tc, run_dir, on_progress=on_progress, **(submitting or {}))
 
-    return submit(tc, run, max_errors=max_errors, timeout=timeout, on_progress=on_progress)
+
+def _check_settings(run: Run, wanted: BatchSettings) -> None:
+    planned, asked = run.settings.to_json(), wanted.to_json()
+    if differing := [key for key in planned | asked if planned.get(key) != asked.get(key)]:
+        key = differing[0]
+        raise LoadError(
+            f"{run.path} holds a load with {key} {planned.get(key)!r}, not {asked.get(key)!r}",
+            hint=f"go on with it as it was planned (tcetl batch resume {run.path}), or name another run directory",
+        )
+
+
+def resume_load(
+    tc: ThreatConnect,
+    run_dir: AnyPath,
+    *,
+    on_progress: OnProgress | None = None,
+    **submitting: Unpack[Submitting],
+) -> LoadReport:
+    """Take the planned load at *run_dir* from wherever it stands to its end.
+
+    A load that has ended already is not sent again: its report is made anew from what the platform answered then.
+
+    Args:
+        tc: The connection.
+        run_dir: A planned load, new or interrupted.
+        on_progress: Told of stage ``load``: records answered for, of records sent.
+        **submitting: How to submit, where that is not by default.
+
+    Raises:
+        LoadError: There is no plan; another process is at work on it; the time is up or a job is stuck.
+        RejectedRecordsError: More than ``max_errors`` records were refused; they are in the run's rejects.
+        ReconciliationError: The platform's counts do not add up to what was sent.
+    """
+    run = Run.open(run_dir)
+    tc.owner(run.settings.owner)
+    return submit(tc, run, on_progress=on_progress, **submitting)
+
+
+def retry_load(
+    tc: ThreatConnect,
+    run_dir: AnyPath,
+    new_run_dir: AnyPath | None = None,
+    *,
+    max_records: int = MAX_RECORDS,
+    max_bytes: int = MAX_BYTES,
+    on_progress: OnProgress | None = None,
+    **submitting: Unpack[Submitting],
+) -> LoadReport:
+    """Send exactly those records of *run_dir* again that were not loaded, as its dead letters have them now.
+
+    Planning alone is :func:`tcetl.load.retry`. Asked again, it goes on with the retry that it has begun.
+
+    Args:
+        tc: The connection.
+        run_dir: A finished load.
+        new_run_dir: Directory of the retry, a load like any other; beside *run_dir* when None: ``RUN-retry-1``.
+        max_records: Most records in a batch job.
+        max_bytes: Most bytes in a batch job.
+        on_progress: Told of stage ``load``: records answered for, of records sent.
+        **submitting: How to submit, where that is not by default.
+
+    Raises:
+        LoadError: As for :func:`tcetl.load.retry` and :func:`resume_load`.
+        RejectedRecordsError: More than ``max_errors`` records were refused again.
+        ReconciliationError: The platform's counts do not add up to what was sent.
+    """
+    run = retry(run_dir, new_run_dir, max_records=max_records, max_bytes=max_bytes)
+    return resume_load(tc, str(run.path), on_progress=on_progress, **submitting)
 
 
 def bulk_to_lake(

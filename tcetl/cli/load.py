@@ -65,8 +65,7 @@ def load(
                 tags=tag,
                 rating=rating,
                 confidence=confidence,
-                max_errors=max_errors,
-                timeout=timeout,
+                submitting={"max_errors": max_errors, "timeout": timeout},
                 on_progress=on_progress,
             )
     except RejectedRecordsError:

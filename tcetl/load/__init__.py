@@ -1,7 +1,7 @@
 """Batch loads: plan into chunks, submit, poll, account for every record."""
 
 from tcetl.load.finish import finish
-from tcetl.load.plan import plan
+from tcetl.load.plan import MAX_BYTES, MAX_RECORDS, plan
 from tcetl.load.report import JobTime, LoadReport
 from tcetl.load.retry import retry
 from tcetl.load.run import Chunk, Receipt, Run
@@ -10,6 +10,8 @@ from tcetl.load.submit import Progress, advance, submit, submit_chunks
 from tcetl.load.threshold import MaxErrors
 
 __all__ = [
+    "MAX_BYTES",
+    "MAX_RECORDS",
     "Chunk",
     "JobTime",
     "LoadReport",

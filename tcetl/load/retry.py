@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from tcetl import schema
 from tcetl.errors import LoadError
-from tcetl.load.edits import apply_edits, is_edited
+from tcetl.load.edits import apply_edits, digest, is_edited
 from tcetl.load.plan import MAX_BYTES, MAX_RECORDS, write_plan
 from tcetl.load.run import Run
 from tcetl.load.storage import AnyPath, RunPath, locate, write_whole
@@ -29,12 +29,22 @@ _SENT: Final = ["json", "type", "summary", *(field.name for field in schema.ORIG
 
 
 class _Link(msgspec.Struct, frozen=True):
-    """What ``retry.json`` holds: the run that took up this one's dead letters. There is never more than one."""
+    """What ``retry.json`` holds: the run that took up this one's dead letters. There is never more than one.
+
+    ``rejects_sha256`` is of ``rejects.csv`` as it was then.
+    """
 
     run_dir: str
+    rejects_sha256: str
 
 
-def retry(run_dir: AnyPath, new_run_dir: AnyPath, *, max_records: int = MAX_RECORDS, max_bytes: int = MAX_BYTES) -> Run:
+def retry(
+    run_dir: AnyPath,
+    new_run_dir: AnyPath | None = None,
+    *,
+    max_records: int = MAX_RECORDS,
+    max_bytes: int = MAX_BYTES,
+) -> Run:
     """Plan a run of the records of *run_dir* that were not loaded, and return it; nothing is sent.
 
     Where ``rejects.csv`` of *run_dir* was edited since the load ended, it says what becomes of each record; see
@@ -42,22 +52,32 @@ def retry(run_dir: AnyPath, new_run_dir: AnyPath, *, max_records: int = MAX_RECO
 
     Args:
         run_dir: A finished load.
-        new_run_dir: Folder to make for the new one.
+        new_run_dir: Folder to make for the new one; when None, that of the retry begun already, or else one beside
+            *run_dir*: ``monday`` is retried in ``monday-retry-1``, and that in ``monday-retry-2``.
         max_records: Most records in a chunk.
         max_bytes: Most bytes in a chunk.
 
     Raises:
         LoadError: The load is not finished, all of it was loaded, it is being retried elsewhere, or the edits cannot
-            be used. Nothing is planned.
+            be used or came too late. Nothing is planned.
     """
-    parent, path = Run.open(run_dir), locate(new_run_dir)
+    parent = Run.open(run_dir)
     with parent.exclusive():
         report = parent.report()
-        link = parent.path / "retry.json"
-        taken = msgspec.json.decode(link.read_bytes(), type=_Link).run_dir if link.exists() else _name(path)
-        if taken != _name(path) and Run.is_planned(taken):
-            raise LoadError(f"{parent.path} is already retried in {taken}", hint="go on there, or retry that run")
+        link_path = parent.path / "retry.json"
+        link = msgspec.json.decode(link_path.read_bytes(), type=_Link) if link_path.exists() else None
+        path = locate(new_run_dir if new_run_dir is not None else link.run_dir if link else _beside(parent.path))
+        if link and link.run_dir != _name(path) and Run.is_planned(link.run_dir):
+            raise LoadError(
+                f"{parent.path} is already retried in {link.run_dir}", hint="go on there, or retry that run"
+            )
+        edited = digest(parent.rejects_text_path) if parent.rejects_text_path.exists() else ""
         if Run.is_planned(path):
+            if link and link.rejects_sha256 != edited:
+                raise LoadError(
+                    f"{parent.rejects_text_path} was changed after its records had gone over to {path}",
+                    hint=f"submit {path}, and mend what that does not load in its own rejects.csv",
+                )
             return _own(path, parent)
 
         with parent.rejects_path.open("rb") as stream:
@@ -81,7 +101,7 @@ def retry(run_dir: AnyPath, new_run_dir: AnyPath, *, max_records: int = MAX_RECO
             },
             "duplicates": twins.height,
         }
-        write_whole(link, msgspec.json.encode(_Link(_name(path))))
+        write_whole(link_path, msgspec.json.encode(_Link(_name(path), edited)))
         return write_plan(
             _records(unique),
             pa.concat_tables(
@@ -98,6 +118,14 @@ def retry(run_dir: AnyPath, new_run_dir: AnyPath, *, max_records: int = MAX_RECO
             max_bytes=max_bytes,
             parent=_name(parent.path),
         )
+
+
+def _beside(path: RunPath) -> RunPath:
+    """The folder that *path* is retried in unless told otherwise."""
+    stem, mark, number = path.name.rpartition("-retry-")
+    if not (mark and number.isdecimal()):
+        stem, number = path.name, "0"
+    return path.parent / f"{stem}-retry-{int(number) + 1}"
 
 
 def _name(path: RunPath) -> str:

@@ -178,6 +178,28 @@ def test_a_load_is_retried_in_one_place_only(tmp_path: Path, monkeypatch: pytest
         retry(other.path, tmp_path / "again")
 
 
+def test_a_retry_is_beside_its_parent_unless_told_otherwise(tmp_path: Path) -> None:
+    parent = failed(hosts(6, 1, 5), tmp_path / "run")
+    child = retry(parent.path)
+    assert child.path == tmp_path / "run-retry-1"
+    assert retry(parent.path).plan == child.plan
+    with pytest.raises(RejectedRecordsError):
+        submit(FakePlatform(), child)
+    assert retry(child.path).path == tmp_path / "run-retry-2"
+    elsewhere = failed(hosts(6, 1), tmp_path / "other")
+    retry(elsewhere.path, tmp_path / "named")
+    assert retry(elsewhere.path).path == tmp_path / "named"
+
+
+def test_edits_after_the_retry_was_planned_are_not_passed_over(tmp_path: Path) -> None:
+    parent = failed(hosts(6, 1, 5), tmp_path / "run")
+    child = retry(parent.path)
+    edit(parent, lambda row: row | {"summary": f"good-{row['row']}.example"})
+    with pytest.raises(LoadError, match="was changed after its records had gone over"):
+        retry(parent.path)
+    assert [name_of(record) for record in sent(child)] == ["bad-00001.example", "bad-00005.example"]
+
+
 def test_a_retry_is_retried(tmp_path: Path) -> None:
     first = failed(hosts(20, 1, 2, 3), tmp_path / "run")
     second = retry(first.path, tmp_path / "second")
