@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from tcetl.errors import FeedError
-from tcetl.feeds.base import ROW, Feed, RawBatch
+from tcetl.feeds.base import FILE, PLACE, POINTER, ROW, Feed, RawBatch
 from tcetl.feeds.decode import Decoder
 from tcetl.feeds.lines import ListFeed
 from tcetl.feeds.records import COMMENT
@@ -14,7 +14,7 @@ from tcetl.feeds.sniff import is_list, table_dialect
 from tcetl.feeds.source import Source
 from tcetl.feeds.table import TableFeed
 
-__all__ = ["FORMATS", "ROW", "Feed", "RawBatch", "open_feed"]
+__all__ = ["FILE", "FORMATS", "PLACE", "POINTER", "ROW", "Feed", "RawBatch", "open_feed"]
 
 FORMATS: Final = ("csv", "text")
 

@@ -1,4 +1,22 @@
-"""What every reader of feeds gives: batches of raw rows, each row with the line it began on."""
+"""What every reader of feeds gives: batches of raw rows, each row knowing where it stood.
+
+**Where a record stood.** Every frame has ``_row``: the 1-based physical line on which the record begins, or in formats
+without lines (JSON, workbooks, Parquet, frames) the record's 1-based number. A row number need not be unique: a line of
+a hosts file or a report can give several records. Two more reserved columns are optional, but a feed that gives one
+gives it in every batch: ``_pointer`` (text, may be null) says where a number is not enough, in the format's own terms
+(a JSON pointer, a STIX object's id, ``sheet!A17``, line and column), and ``_file`` (text, no nulls) names the file of a
+record where a feed is read from several (a folder of MISP events, members of an archive, a glob). The three together
+name one record, and end up in ``INDICATORS.origin`` and in ``REJECTS``.
+
+**Standards.** A reader of a structured standard (MISP, STIX, OpenIOC) knows what its values mean and says so with the
+column names that `tcetl.transform.vocabulary` knows: ``type`` (an API name such as ``EmailAddress``, or any word of
+``TYPE_WORDS``), ``value``, and as far as it has them ``md5``, ``sha1``, ``sha256`` (further hashes of the file that
+``value`` identifies), ``description``, ``source``, ``tags`` (comma-separated), ``first_seen``, ``last_seen`` (ISO 8601,
+UTC), ``confidence`` (0-100) and ``rating`` (0-5). A cell with nothing to say is the empty text, never null. A record
+that by the standard itself is no indicator to load (revoked, deleted, ``to_ids`` false, expired) or that cannot be one
+here (a yara rule) goes into the batch's ``rejects`` with a code of its own: it is counted, and it is not an error of
+the feed, so its severity is ``info``.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +28,16 @@ import pyarrow as pa
 from tcetl.schema import REJECTS, empty_table
 
 ROW: Final = "_row"
-"""The reserved Int64 column: the 1-based physical line on which the record begins."""
+"""The reserved Int64 column: the 1-based line on which the record begins, or its number."""
+
+POINTER: Final = "_pointer"
+"""The reserved, optional text column: where in the file, in the format's own terms, the record stands."""
+
+FILE: Final = "_file"
+"""The reserved, optional text column: the file of the record, where a feed has several."""
+
+PLACE: Final = (ROW, POINTER, FILE)
+"""The reserved columns; together they name one record of a feed."""
 
 _LONGEST_RAW: Final = 4000
 """How much of a malformed line a reject keeps, in characters; a binary file named .csv must not fill the rejects."""
@@ -18,7 +45,7 @@ _LONGEST_RAW: Final = 4000
 
 @dataclass(frozen=True, slots=True)
 class RawBatch:
-    """A piece of a feed: ``frame`` has the feed's columns, all text, and ``_row``.
+    """A piece of a feed: ``frame`` has the feed's columns, all text without nulls, and the reserved ones.
 
     ``rejects`` (schema REJECTS, stage ``read``) are the records that could not be split into those columns, and
     ``rows_read`` counts both: every record of the feed is in exactly one of the two.
@@ -50,7 +77,7 @@ class Feed(Protocol):
 
     @property
     def columns(self) -> Sequence[str]:
-        """The columns of every batch, without ``_row``."""
+        """The columns of every batch, without the reserved ones."""
 
     @property
     def notes(self) -> Sequence[str]:
@@ -62,17 +89,20 @@ class Feed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A record that has not the shape of its feed."""
+    """A record that has not the shape of its feed, or that its own standard does not want used (``severity`` info)."""
 
     row: int
     raw: str
     code: str
     reason: str
     hint: str | None = None
+    pointer: str | None = None
+    file: str | None = None
+    severity: str = "error"
 
 
 def reject_table(malformed: Sequence[Malformed], *, source: str, file: str) -> pa.Table:
-    """Return *malformed* as REJECTS of the stage ``read``."""
+    """Return *malformed* as REJECTS of the stage ``read``; *file* is where those stood that do not name one."""
     if not malformed:
         return empty_table(REJECTS)
     return pa.Table.from_pylist(
@@ -80,13 +110,14 @@ def reject_table(malformed: Sequence[Malformed], *, source: str, file: str) -> p
             {
                 "stage": "read",
                 "source": source,
-                "file": file,
+                "file": one.file or file,
                 "row": one.row,
+                "pointer": one.pointer,
                 "raw": one.raw[:_LONGEST_RAW],
                 "code": one.code,
                 "reason": one.reason,
                 "hint": one.hint,
-                "severity": "error",
+                "severity": one.severity,
             }
             for one in malformed
         ],

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tcetl.feeds.base import ROW
+from tcetl.feeds.base import PLACE
 from tcetl.feeds.records import COMMENT, Records
 
 HOSTS_LINE: Final = r"(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+([^\s#]+)"
@@ -90,11 +90,11 @@ def is_header(cells: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
 def column_names(cells: Iterable[str]) -> tuple[str, ...]:
     """Return *cells* as unique column names: a blank one gets its number, a repeated one a suffix.
 
-    A name that begins like the reserved ``_row`` loses its underscore.
+    A name that begins like a reserved one (``_row``) loses its underscore.
     """
     names: list[str] = []
     for at, cell in enumerate(cells):
-        name = wanted = (cell.removeprefix("_") if cell.startswith(ROW) else cell) or f"column_{at + 1}"
+        name = wanted = (cell.removeprefix("_") if cell.startswith(PLACE) else cell) or f"column_{at + 1}"
         suffix = 1
         while name in names:
             suffix += 1

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from tcetl.errors import FeedError
-from tcetl.feeds import ROW, Feed
+from tcetl.feeds import PLACE, Feed
 from tcetl.indicators import classify, refang
 from tcetl.transform import vocabulary as words
 from tcetl.transform.settle import LONGEST_VALUE
@@ -59,7 +59,11 @@ def map_columns(feed: Feed, sample: pl.DataFrame) -> ColumnMap:
     by_name = {plain_name(column): column for column in reversed(columns)}  # the first of equals wins
     kind = _first(by_name, words.TYPE_NAMES)
     value_type = None
-    value = next((by_name[name] for name in words.VALUE_NAMES if name in by_name and _any(sample, by_name[name])), None)
+    declares = kind is not None and any(plain_name(cell) in words.TYPE_WORDS for cell in _cells(sample, kind))
+    value = next(
+        (by_name[name] for name in words.VALUE_NAMES if name in by_name and (declares or _any(sample, by_name[name]))),
+        None,
+    )
     if value is None and (named := next((name for name in words.TYPED_NAMES if name in by_name), None)):
         value, value_type = by_name[named], words.TYPED_NAMES[named]
     if value is None:
@@ -121,7 +125,7 @@ def _value_column(sample: pl.DataFrame, kind: str | None) -> str | None:
     """Return the column with the most indicators: of the declared types, if a column declares any."""
     best, best_share = None, _MOSTLY
     for column in sample.columns:
-        if column in (kind, ROW):
+        if column in (kind, *PLACE):
             continue
         types = [_shape(cell) for cell in sample[column].head(_SAMPLE)]
         if kind:
@@ -142,4 +146,4 @@ def _is_reference(sample: pl.DataFrame, column: str) -> bool:
 
 
 def _cells(sample: pl.DataFrame, column: str) -> list[str]:
-    return [] if column == ROW else [cell for cell in sample[column].head(_SAMPLE) if cell and cell.strip()]
+    return [] if column in PLACE else [cell for cell in sample[column].head(_SAMPLE) if cell and cell.strip()]

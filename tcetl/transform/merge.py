@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from tcetl.feeds import ROW
+from tcetl.feeds import FILE, PLACE, POINTER, ROW
 
 TAG_CELLS: Final = "\n"
 """Joins the tag cells of rows that merged."""
@@ -29,23 +29,26 @@ _RULES: Final = {
 
 
 class Merged:
-    """Rows (with ``type``, ``summary`` and ``_row``) by identity, sorted by type and summary.
+    """Rows (with ``type``, ``summary`` and their place) by identity, sorted by type and summary.
 
     Only positions are sorted, and the unique rows are gathered in slices, so that the rows stand in memory once.
     """
 
     def __init__(self, rows: pl.DataFrame) -> None:
         self._rows = rows
-        keys = rows.select("type", "summary", ROW).with_row_index(_AT).sort("type", "summary", ROW)
+        place = [name for name in (FILE, ROW, POINTER) if name in rows.columns]
+        keys = rows.select("type", "summary", *place).with_row_index(_AT).sort("type", "summary", *place)
         same = (pl.col("type") == pl.col("type").shift(1)) & (pl.col("summary") == pl.col("summary").shift(1))
-        keys = keys.select(_AT, "type", ROW, same.fill_null(value=False).alias("_same")).with_columns(
+        keys = keys.select(_AT, "type", *place, same.fill_null(value=False).alias("_same")).with_columns(
             (~pl.col("_same")).cum_sum().alias(_GROUP)
         )
         self._unique = keys.filter(~pl.col("_same")).select(_AT, _GROUP)
         by_type = keys.filter(~pl.col("_same")).group_by("type").len().sort("type")
         self.by_type: dict[str, int] = dict(by_type.cast({"type": pl.String}).iter_rows())
-        into = pl.when(~pl.col("_same")).then(ROW).forward_fill()
-        self._again = keys.select(_AT, "_same", into.alias("_into"), ROW).filter("_same").sort(ROW)
+        words = {ROW: "row {}", POINTER: " at {}", FILE: " of {}"}
+        named = pl.concat_str([pl.format(words[name], name).fill_null("") for name in PLACE if name in place])
+        into = pl.when(~pl.col("_same")).then(named).forward_fill()
+        self._again = keys.select(_AT, "_same", into.alias("_into"), *place).filter("_same").sort(*place)
         # Members of groups of several: those that repeat, and the first before them.
         members = keys.filter(pl.col("_same") | pl.col("_same").shift(-1, fill_value=False))
         rules = [rule for name, rule in _RULES.items() if name in rows.columns]
@@ -56,9 +59,10 @@ class Merged:
         )  # fmt: skip
 
     def duplicates(self) -> pl.DataFrame:
-        """Return the rows that merged into others: ``type``, ``summary``, ``raw``, ``_row`` and the ``reason``."""
-        rows = self._rows.select("type", "summary", "raw", ROW)[self._again[_AT]]
-        reason = pl.format("the same indicator as row {}, which it was merged into", self._again["_into"])
+        """Return the rows that merged into others: ``type``, ``summary``, ``raw``, their place and the ``reason``."""
+        place = [name for name in PLACE if name in self._rows.columns]
+        rows = self._rows.select("type", "summary", "raw", *place)[self._again[_AT]]
+        reason = pl.format("the same indicator as {}, which it was merged into", self._again["_into"])
         return rows.with_columns(reason.alias("reason"))
 
     def unique(self, rows: int) -> Iterator[pl.DataFrame]:

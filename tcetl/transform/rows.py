@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from tcetl.feeds import ROW
+from tcetl.feeds import PLACE, ROW
 from tcetl.transform.columns import ColumnMap
 from tcetl.transform.vocabulary import NOTHING
 
@@ -21,9 +21,9 @@ _HASH: Final = r"^\s*(?:[0-9A-Fa-f]{64}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32})\s*$"
 class Candidates:
     """Turns raw batches into candidates and counts the cells that say nothing usable.
 
-    Columns: ``_row``, ``raw`` (the cell), ``value`` (with further hashes of the same file), ``declared`` (the feed's
-    word for the type, or null), and of ``description``, ``source``, ``tags`` (the cell), ``first_seen``, ``last_seen``,
-    ``rating`` and ``confidence`` those that the feed has.
+    Columns: the place (``_row``, ``_pointer``, ``_file``), ``raw`` (the cell), ``value`` (with further hashes of the
+    same file), ``declared`` (the feed's word for the type, or null), and of ``description``, ``source``, ``tags`` (the
+    cell), ``first_seen``, ``last_seen``, ``rating`` and ``confidence`` those that the feed has.
     """
 
     def __init__(self, columns: ColumnMap) -> None:
@@ -36,7 +36,7 @@ class Candidates:
         plain = {"source": at.source, "tags": at.tags, "first_seen": at.first_seen, "last_seen": at.last_seen,
                  "rating": at.rating, "confidence": at.confidence}  # fmt: skip
         said = frame.select(
-            pl.col(ROW),
+            *(pl.col(name) for name in PLACE if name in frame.columns),
             pl.col(at.value).alias("raw"),
             self._value().alias("value"),
             (_said(at.type) if at.type else pl.lit(at.value_type, dtype=pl.String)).alias("declared"),

@@ -6,12 +6,13 @@ from typing import Any, Final, cast
 import polars as pl
 import pyarrow as pa
 
-from tcetl.feeds import ROW, Feed
+from tcetl.feeds import FILE, POINTER, ROW, Feed
 from tcetl.schema import INDICATORS, ORIGIN, REJECTS
 from tcetl.transform.merge import Merged
 from tcetl.transform.tags import tag_column
 
 _ROWS: Final = 65_536
+_PLACES: Final = {ROW: "row", POINTER: "pointer", FILE: "file"}
 _HASHES: Final = {  # where a hash stands in the lower-case summary of a File
     "md5": r"(?:^|: )([0-9a-f]{32})(?: |$)",
     "sha1": r"(?:^|: )([0-9a-f]{40})(?: |$)",
@@ -52,10 +53,12 @@ class Tables:
         return pa.Table.from_batches(batches, schema=INDICATORS)
 
     def rejects(self, frame: pl.DataFrame, **constants: str) -> pa.Table:
-        """Return rows with ``raw``, ``_row`` and any further columns of REJECTS; *constants* stand in every row."""
-        constants |= {"source": self._feed.name, "file": self._feed.file, "owner_name": self._owner}
+        """Return rows with ``raw``, their place and any further columns of REJECTS; *constants* stand in every row."""
+        constants |= {"source": self._feed.name, "owner_name": self._owner}
+        if FILE not in frame.columns:
+            constants["file"] = self._feed.file
         batches = []
-        for piece in frame.rename({ROW: "row"}).iter_slices(_ROWS):
+        for piece in frame.rename(_PLACES, strict=False).iter_slices(_ROWS):
             made = {name: self._constant(value, pa.string(), piece.height) for name, value in constants.items()}
             batches.append(self._batch(piece, REJECTS, made))
         return pa.Table.from_batches(batches, schema=REJECTS)
@@ -86,11 +89,17 @@ class Tables:
         return self._constants[key]
 
     def _origin(self, frame: pl.DataFrame) -> pa.Array:
+        file, pointer = (
+            _arrow(frame[name], pa.string())
+            if name in frame.columns
+            else self._constant(value, pa.string(), frame.height)
+            for name, value in ((FILE, self._feed.file), (POINTER, None))
+        )
         parts = [
             self._constant(self._feed.name, pa.string(), frame.height),
-            self._constant(self._feed.file, pa.string(), frame.height),
+            file,
             _arrow(frame[ROW], pa.int64()),
-            self._constant(None, pa.string(), frame.height),
+            pointer,
             _arrow(frame["raw"], pa.string()),
         ]
         return pa.StructArray.from_arrays(parts, fields=list(ORIGIN))
