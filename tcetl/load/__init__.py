@@ -1,6 +1,7 @@
 """Batch loads: plan into chunks, submit, poll, account for every record."""
 
 from tcetl.load.finish import finish
+from tcetl.load.parts import MAX_PARTS, chunks_of, parts
 from tcetl.load.plan import MAX_BYTES, MAX_RECORDS, plan
 from tcetl.load.report import JobTime, LoadReport
 from tcetl.load.retry import retry
@@ -11,6 +12,7 @@ from tcetl.load.threshold import MaxErrors
 
 __all__ = [
     "MAX_BYTES",
+    "MAX_PARTS",
     "MAX_RECORDS",
     "Chunk",
     "JobTime",
@@ -21,7 +23,9 @@ __all__ = [
     "Run",
     "abandon",
     "advance",
+    "chunks_of",
     "finish",
+    "parts",
     "plan",
     "retry",
     "submit",
