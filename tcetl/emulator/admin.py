@@ -17,8 +17,9 @@ from tcetl.emulator.faults import Fault
 from tcetl.emulator.limits import Limits
 from tcetl.emulator.lookup import find
 from tcetl.emulator.rules import InvalidValueError, check, split_summary
-from tcetl.emulator.tenants import OWNERS, Owner
-from tcetl.emulator.vocabulary import INDICATORS
+from tcetl.emulator.tenants import OWNERS, OWNERS_BY_ID, Owner
+from tcetl.emulator.v2_batch import describe
+from tcetl.emulator.vocabulary import INDICATORS, SEPARATOR
 
 _T = TypeVar("_T")
 _LOCAL_NAMES = frozenset(("localhost", "127.0.0.1", "[::1]"))
@@ -68,9 +69,9 @@ def _query_owner(request: Request) -> Owner:
     return _owner(request.query_params.get("owner", ""))
 
 
-def health(_request: Request) -> Response:
-    """The server serves."""
-    return bare({"status": "ok"})
+def health(request: Request) -> Response:
+    """The server serves; ``requests`` are the API requests under way."""
+    return bare({"status": "ok", "requests": context.instance(request).journal.under_way})
 
 
 def reset(request: Request) -> Response:
@@ -95,6 +96,44 @@ def counts(request: Request) -> Response:
         (_query_owner(request).id,),
     )
     return bare({row[0]: row[1] for row in rows})
+
+
+def contents(request: Request) -> Response:
+    """Every indicator and group of an owner: its kind, type and name, and how often batch items have written it.
+
+    The name is a summary with all of a File's hashes, or an xid.
+    """
+    owner = _query_owner(request).id
+    reader = context.instance(request).store.reader
+    found = [
+        {
+            "kind": "indicator",
+            "type": row["type"],
+            "writes": row["writes"],
+            "name": SEPARATOR.join(part for part in row[:3] if part is not None),
+        }
+        for row in reader.execute(
+            "SELECT value1, value2, value3, type, writes FROM indicator WHERE owner = ? ORDER BY id", (owner,)
+        )
+    ]
+    sql = 'SELECT type, xid AS name, writes FROM "group" WHERE owner = ? ORDER BY id'
+    return bare(found + [{"kind": "group", **dict(row)} for row in reader.execute(sql, (owner,))])
+
+
+def batches(request: Request) -> Response:
+    """Every batch job: its owner and settings, its status as the API tells it, and each upload accepted for it."""
+    jobs = context.instance(request).jobs
+    return bare(
+        [
+            {
+                "owner": OWNERS_BY_ID[row["owner"]].name,
+                "settings": msgspec.json.decode(row["settings"]),
+                **describe(row, additional=True)["batchStatus"],
+                "uploads": jobs.uploads(row["id"]),
+            }
+            for row in jobs.all()
+        ]
+    )
 
 
 def _opened(row: Any) -> dict[str, Any]:
@@ -205,6 +244,8 @@ ROUTES = [
     Route("/admin/reset", reset, methods=["POST"]),
     Route("/admin/seed", seed, methods=["POST"]),
     Route("/admin/counts", counts),
+    Route("/admin/contents", contents),
+    Route("/admin/batches", batches),
     Route("/admin/indicator", indicator),
     Route("/admin/group", group),
     Route("/admin/journal", journal),

@@ -61,9 +61,11 @@ class App:
     async def _journaled(self, scope: Scope, receive: Receive, send: Send) -> None:
         instance = self._instance
         method, path = scope["method"], scope["path"]
-        fault = instance.faults.strike(method, path)
-        entry: dict[str, Any] = {"time": instance.clock.stamp(), "status": 0, "bytes": 0, "request_bytes": 0}
+        faults = instance.faults.strike(method, path)
+        entry: dict[str, Any] = {"time": instance.clock.stamp(), "request_bytes": 0}
+        entry |= {"status": 0, "served": 0, "bytes": 0}
         started = time.perf_counter()
+        instance.journal.begin()
 
         async def counted_receive() -> Message:
             message = await receive()
@@ -78,8 +80,16 @@ class App:
             await send(message)
             entry["bytes"] += len(message.get("body", b""))
 
+        async def api(scope: Scope, receive: Receive, send: Send) -> None:
+            async def watched_send(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    entry["served"] = message["status"]
+                await send(message)
+
+            await self._api(scope, receive, watched_send)
+
         try:
-            await serve(fault, self._api, scope, counted_receive, dated_send)
+            await serve(faults, api, scope, counted_receive, dated_send)
         finally:
             user = scope.get("emulator.user")
             instance.journal.add(
@@ -87,7 +97,7 @@ class App:
                 path=path,
                 query=scope["query_string"].decode("latin-1"),
                 user=user.name if user is not None else None,
-                fault=fault.kind if fault is not None else None,
+                fault="+".join(fault.kind for fault in faults) or None,
                 seconds=round(time.perf_counter() - started, 6),
                 **entry,
             )

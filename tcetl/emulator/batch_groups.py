@@ -120,7 +120,7 @@ class GroupWriter:
         if existing is None:
             identity = {"owner": self._owner, "xid": xid, "date_added": self._now}
             return insert(connection, '"group"', values | identity), messages
-        update(connection, '"group"', existing["id"], values)
+        update(connection, '"group"', existing["id"], values | {"writes": existing["writes"] + 1})
         return existing["id"], messages
 
     def delete(self, connection: sqlite3.Connection, item: dict[str, Any]) -> None:

@@ -213,6 +213,7 @@ class IndicatorWriter:
     ) -> int:
         changes = columns | merged_columns(row, item.metadata, self._settings)
         changes["last_modified"] = self._now  # an import bumps it (api §1.6)
+        changes["writes"] = row["writes"] + 1
         update(connection, "indicator", row["id"], changes)
         id_: int = row["id"]
         return id_

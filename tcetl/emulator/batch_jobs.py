@@ -1,5 +1,6 @@
 """The batch jobs of the instance: their states, the queue, and the thread that works it off (api §5.1)."""
 
+import hashlib
 import logging
 import queue
 import threading
@@ -27,6 +28,14 @@ class JobFault:
     stop_after: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    """One accepted input."""
+
+    id: int
+    batch_id: int
+
+
 class BatchJobs:
     """Creates jobs, queues their input, applies it in one background thread."""
 
@@ -36,7 +45,7 @@ class BatchJobs:
         self._limits = limits
         self._directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        self._queue: queue.Queue[tuple[int, int, JobFault]] = queue.Queue()
+        self._queue: queue.Queue[tuple[int, _Upload, JobFault]] = queue.Queue()
         self._generation = 0
         self._busy = threading.Lock()
         threading.Thread(target=self._work, name="batch", daemon=True).start()
@@ -47,9 +56,12 @@ class BatchJobs:
         with self._store.writing() as connection:
             return insert(connection, "batch", values)
 
-    def input_path(self, batch_id: int) -> Path:
-        """Where the input of a job is kept until it is done."""
-        return self._directory / f"{batch_id}.json"
+    def partial_path(self, name: str) -> Path:
+        """Where an input may be written while it comes in."""
+        return self._directory / f"{name}.part"
+
+    def _input_path(self, upload: _Upload) -> Path:
+        return self._directory / f"{upload.id}.json"
 
     def get(self, batch_id: int) -> dict[str, Any] | None:
         """The row of a job, or None."""
@@ -70,20 +82,34 @@ class BatchJobs:
         with self._store.writing() as connection:
             connection.execute("UPDATE batch SET uploads = uploads - 1 WHERE id = ?", (batch_id,))
 
-    def enqueue(self, batch_id: int, fault: JobFault) -> None:
-        """Queue the uploaded input."""
-        self._set_status(batch_id, "Queued")
-        self._queue.put((self._generation, batch_id, fault))
+    def accept(self, batch_id: int, partial: Path, fault: JobFault, *, now: bool = False) -> None:
+        """Take the whole input at *partial* for the job, and queue it, or apply it *now* while the caller waits."""
+        with partial.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        values = {"batch": batch_id, "time": self._clock.stamp(), "bytes": partial.stat().st_size, "sha256": sha256}
+        with self._store.writing() as connection:
+            upload = _Upload(insert(connection, "upload", values), batch_id)
+            partial.replace(self._input_path(upload))
+            update(connection, "batch", batch_id, {"status": "Queued"})
+        if now:
+            self._run(upload, fault)
+        else:
+            self._queue.put((self._generation, upload, fault))
 
-    def run_now(self, batch_id: int, fault: JobFault) -> None:
-        """Apply the uploaded input while the caller waits."""
-        self._run(batch_id, fault)
+    def uploads(self, batch_id: int) -> list[dict[str, Any]]:
+        """The inputs accepted for a job, in order; there is more than one only after a fault."""
+        sql = "SELECT time, bytes, sha256 FROM upload WHERE batch = ? ORDER BY id"
+        return [dict(row) for row in self._store.reader.execute(sql, (batch_id,))]
+
+    def all(self) -> list[dict[str, Any]]:
+        """The rows of all jobs, in order."""
+        return [dict(row) for row in self._store.reader.execute("SELECT * FROM batch ORDER BY id")]
 
     def forget(self) -> None:
         """Drop everything queued and wait for the job under way."""
         self._generation += 1
         with self._busy:
-            for path in self._directory.glob("[0-9]*.json"):
+            for path in self._directory.iterdir():
                 path.unlink(missing_ok=True)
 
     def messages(self, batch_id: int) -> list[dict[str, Any]]:
@@ -99,33 +125,34 @@ class BatchJobs:
 
     def _work(self) -> None:
         while True:
-            generation, batch_id, fault = self._queue.get()
+            generation, upload, fault = self._queue.get()
             with self._busy:
                 if generation != self._generation:
                     continue
                 try:
-                    self._start(generation, batch_id, fault)
+                    self._start(generation, upload, fault)
                 except Exception:  # noqa: BLE001 - the thread must outlive whatever one job does
-                    _log.exception("batch %d broke", batch_id)
+                    _log.exception("batch %d broke", upload.batch_id)
 
-    def _start(self, generation: int, batch_id: int, fault: JobFault) -> None:
-        self._set_status(batch_id, "Running")
+    def _start(self, generation: int, upload: _Upload, fault: JobFault) -> None:
+        self._set_status(upload.batch_id, "Running")
         if fault.stuck:
             return
         if fault.delay:
-            entry = (generation, batch_id, JobFault(stop_after=fault.stop_after))
+            entry = (generation, upload, JobFault(stop_after=fault.stop_after))
             timer = threading.Timer(fault.delay, self._queue.put, [entry])
             timer.daemon = True
             timer.start()
             return
-        self._run(batch_id, fault)
+        self._run(upload, fault)
 
-    def _run(self, batch_id: int, fault: JobFault) -> None:
+    def _run(self, upload: _Upload, fault: JobFault) -> None:
+        batch_id = upload.batch_id
         row = self.get(batch_id)
         if row is None:
             return
         settings = msgspec.json.decode(row["settings"], type=JobSettings)
-        path = self.input_path(batch_id)
+        path = self._input_path(upload)
         run = BatchRun(
             self._store,
             batch_id,

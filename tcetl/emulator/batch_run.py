@@ -46,11 +46,12 @@ class Counts:
     other_error: int = 0
     unprocessed: int = 0
 
-    def columns(self) -> dict[str, int]:
-        """As columns of the batch table."""
+    def columns(self, before: sqlite3.Row) -> dict[str, int]:
+        """As columns of the batch table, on top of those of *before*: zero unless an input was accepted twice."""
         columns = {f"{section}_success": self.success[section] for section in _SECTIONS}
         columns |= {f"{section}_error": self.error[section] for section in _SECTIONS}
-        return columns | {"other_error": self.other_error, "unprocessed": self.unprocessed}
+        columns |= {"other_error": self.other_error, "unprocessed": self.unprocessed}
+        return {name: before[name] + count for name, count in columns.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ class BatchRun:
         self._owner = owner
         self._settings = settings
         self._max_indicators = max_indicators
+        self._before = store.reader.execute("SELECT * FROM batch WHERE id = ?", (batch_id,)).fetchone()
         metadata = MetadataReader(store, owner, now)
         self._indicators = IndicatorWriter(owner, settings, metadata, now)
         self._groups = GroupWriter(owner, settings, metadata, now)
@@ -232,7 +234,7 @@ class BatchRun:
                 connect(connection, link.source, target)
 
     def _save(self, connection: sqlite3.Connection) -> None:
-        columns = self.counts.columns()
+        columns = self.counts.columns(self._before)
         connection.execute(
             f"UPDATE batch SET {', '.join(f'{name} = ?' for name in columns)} WHERE id = ?",  # noqa: S608
             (*columns.values(), self._batch_id),

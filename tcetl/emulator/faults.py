@@ -6,7 +6,9 @@ import random
 import socket
 import struct
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from http import HTTPStatus
 from typing import Any, Final, Literal
 
 import msgspec
@@ -19,19 +21,25 @@ from tcetl.emulator.routes import matches
 Kind = Literal[
     "status",  # answer `status` with `body`, `headers`, `retry_after`
     "html",  # answer an HTML page, as a proxy or a login wall would, with `status` (default 200)
-    "reset",  # reset the connection
+    "reset",  # reset the connection: after `bytes` of the request's body (default none), or when the server has acted
     "truncate",  # break the real answer off after `bytes` of its body (default half)
     "drip",  # send the real answer in pieces of `bytes`, `seconds` apart
     "delay",  # wait `seconds`, then serve as usual
     "skew",  # the server's clock is `seconds` off, in the Date header and in the check of the signature
     "job_stuck",  # an uploaded job stays Running: for `seconds`, or for ever
     "job_half",  # an uploaded job breaks off after `fraction` of its items
-    "upload_again",  # a second upload to the same job is accepted and applied again
+    "upload_again",  # a second upload to the same job is accepted, and applied on top of the first
 ]
+_BEHAVIOUR: Final[frozenset[Kind]] = frozenset(("skew", "job_stuck", "job_half", "upload_again"))
+"""How the server behaves; all of these that strike a request do. Of the other kinds one does, the first."""
 
 
 class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """One rule. It strikes the ``nth`` matching request and those after it, ``count`` times (None: always)."""
+    """One rule. It strikes the ``nth`` matching request and those after it, ``count`` times (None: always).
+
+    With a ``probability`` it strikes that share of them, the same ones for the same ``seed``. A ``status`` without a
+    ``body`` says what the platform, or the gateway before it, says with it.
+    """
 
     kind: Kind
     route: str = "**"
@@ -43,7 +51,7 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     when: Literal["before", "after"] = "before"  # the server has not acted yet, or has (status, html, reset)
     status: int | None = None
     body: str | None = None
-    content_type: str = "application/json"
+    content_type: str | None = None
     headers: dict[str, str] = {}
     retry_after: int | float | str | None = None
     bytes: int | None = None
@@ -61,21 +69,19 @@ class _Rule:
         self.struck = 0
         self._random = random.Random(fault.seed)  # noqa: S311 - reproducible, not secret
 
-    def strikes(self, method: str, path: str) -> bool:
+    def is_due(self, method: str, path: str) -> bool:
+        """Count this request if it matches, and tell whether to strike it."""
         fault = self.fault
         if (fault.method is not None and fault.method != method) or not matches(fault.route, path):
             return False
         self.matched += 1
         if self.matched < fault.nth or (fault.count is not None and self.struck >= fault.count):
             return False
-        if fault.probability < 1.0 and self._random.random() >= fault.probability:
-            return False
-        self.struck += 1
-        return True
+        return fault.probability >= 1.0 or self._random.random() < fault.probability
 
 
 class FaultBoard:
-    """The rules in force. The first one that strikes wins the request."""
+    """The rules in force, older ones first."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -109,13 +115,29 @@ class FaultBoard:
                 for rule in self._rules
             ]
 
-    def strike(self, method: str, path: str) -> Fault | None:
-        """The fault for this request, if any."""
+    def strike(self, method: str, path: str) -> list[Fault]:
+        """The faults of this request: of those that break the answer only the first."""
+        struck: list[Fault] = []
         with self._lock:
-            return next((rule.fault for rule in self._rules if rule.strikes(method, path)), None)
+            for rule in self._rules:
+                if rule.is_due(method, path) and (
+                    rule.fault.kind in _BEHAVIOUR or all(fault.kind in _BEHAVIOUR for fault in struck)
+                ):
+                    rule.struck += 1
+                    struck.append(rule.fault)
+        return struck
 
 
-_PAGE: Final = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><h1>Please sign in</h1></body></html>\n"
+_PAGE: Final = "<!DOCTYPE html>\n<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>\n"
+_BY_GATEWAY: Final = frozenset((502, 504))
+"""What the platform never says itself: an HTML page by default, as gateways answer."""
+_MESSAGES: Final = {  # api §1.4; none is documented for 429
+    400: "The request was not properly formed",
+    401: "Access Denied",
+    403: "Access Denied",
+    404: "The requested resource was not found",
+    429: "Too Many Requests",
+}
 _Inject = Callable[[Fault, ASGIApp, Scope, Receive, Send], Awaitable[None]]
 
 
@@ -142,23 +164,38 @@ async def _replaced(  # noqa: PLR0917 - the ASGI triple, and what goes with it
     await answer(scope, receive, send)
 
 
+def _answer_of(fault: Fault) -> tuple[str, str]:
+    """Body and content type of a status: those given, or what is usual with it."""
+    status = fault.status or 503
+    if fault.body is not None:
+        return fault.body, fault.content_type or "application/json"
+    if status in _BY_GATEWAY:
+        return _PAGE.format(f"{status} {HTTPStatus(status).phrase}"), fault.content_type or "text/html"
+    document = {"status": "Failure", "message": _MESSAGES.get(status, "An unknown error occurred")}
+    return msgspec.json.encode(document).decode(), fault.content_type or "application/json"
+
+
 async def _status(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    headers = {"content-type": fault.content_type, **fault.headers}
+    body, content_type = _answer_of(fault)
+    headers = {"content-type": content_type, **fault.headers}
     if fault.retry_after is not None:
         headers["retry-after"] = str(fault.retry_after)
-    status = fault.status or 503
-    body = fault.body if fault.body is not None else '{"status":"Failure","message":"An unknown error occurred"}'
-    await _replaced(fault, app, scope, receive, send, Response(body, status, headers))
+    await _replaced(fault, app, scope, receive, send, Response(body, fault.status or 503, headers))
 
 
 async def _html(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    answer = Response(fault.body or _PAGE, fault.status or 200, {"content-type": "text/html"})
+    answer = Response(fault.body or _PAGE.format("Sign in"), fault.status or 200, {"content-type": "text/html"})
     await _replaced(fault, app, scope, receive, send, answer)
 
 
 async def _reset(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, _send: Send) -> None:
     if fault.when == "after":
         await _act_silently(app, scope, receive)
+    received, more = 0, fault.when == "before" and fault.bytes is not None
+    while more and received < (fault.bytes or 0):
+        message = await receive()
+        received += len(message.get("body", b""))
+        more = message["type"] == "http.request" and message.get("more_body", False)
     transport: asyncio.Transport = scope["emulator.transport"]
     sock = transport.get_extra_info("socket")
     # Linger for zero seconds: the kernel sends RST instead of FIN.
@@ -242,9 +279,9 @@ _INJECT: Final[dict[Kind, _Inject]] = {
 }
 
 
-async def serve(fault: Fault | None, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve one request through *app*, struck by *fault*."""
-    if fault is None:
-        await app(scope, receive, send)
-    else:
-        await _INJECT[fault.kind](fault, app, scope, receive, send)
+async def serve(faults: Sequence[Fault], app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve one request through *app*, struck by *faults*."""
+    # The last is the outermost: how the server behaves also shows where it did not get to act (its clock).
+    for fault in sorted(faults, key=lambda fault: fault.kind in _BEHAVIOUR):
+        app = partial(_INJECT[fault.kind], fault, app)
+    await app(scope, receive, send)

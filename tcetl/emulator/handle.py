@@ -86,6 +86,27 @@ class Emulator:
         found: dict[str, int] = self._call("GET", "counts", params={"owner": owner, "kind": "group"})
         return found
 
+    def contents(self, owner: str) -> list[dict[str, Any]]:
+        """Every indicator and group of *owner*: ``kind``, ``type``, ``name`` and ``writes``.
+
+        The name is the summary with all of a File's hashes, or the xid; writes are how often batch items wrote it.
+        """
+        found: list[dict[str, Any]] = self._call("GET", "contents", params={"owner": owner})
+        return found
+
+    def batches(self) -> list[dict[str, Any]]:
+        """Every batch job: ``owner``, ``settings``, its status as the API tells it, and the ``uploads`` it accepted.
+
+        Each upload has its ``time``, ``bytes`` and ``sha256``; more than one is a duplicate that a fault let through.
+        """
+        found: list[dict[str, Any]] = self._call("GET", "batches")
+        return found
+
+    def requests_under_way(self) -> int:
+        """How many API requests have come in and not ended yet: a client that died may leave some."""
+        count: int = self._call("GET", "health")["requests"]
+        return count
+
     def indicator(self, owner: str, type_: str, summary: str) -> dict[str, Any] | None:
         """What the store holds for one indicator (a File by any of its hashes), or None."""
         return self._find("indicator", {"owner": owner, "type": type_, "summary": summary})

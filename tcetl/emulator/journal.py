@@ -14,7 +14,11 @@ _KEPT: Final = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One request. ``path`` is without /api and still encoded; ``status`` is 0 when no answer was begun."""
+    """One request. ``path`` is without /api and still encoded; ``status`` is 0 when no answer was begun.
+
+    ``served`` is the status that the API gave before any fault got at the answer: with it, the server has acted. It is
+    0 when a fault kept the request from the API, or broke it off.
+    """
 
     seq: int
     time: str
@@ -23,9 +27,10 @@ class Entry:
     query: str
     user: str | None
     status: int
+    served: int
     bytes: int  # of the response body, as really sent
     request_bytes: int
-    fault: str | None  # kind of the fault that struck
+    fault: str | None  # kinds of the faults that struck, joined by "+"
     seconds: float
 
 
@@ -34,6 +39,7 @@ class Journal:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.under_way = 0
         self.clear()
 
     def clear(self) -> None:
@@ -42,9 +48,15 @@ class Journal:
             self._entries: deque[Entry] = deque(maxlen=_KEPT)
             self._numbers = itertools.count(1)
 
-    def add(self, **fields: Any) -> None:
-        """Append an entry; it gets the next number."""
+    def begin(self) -> None:
+        """A request has come in; :meth:`add` follows."""
         with self._lock:
+            self.under_way += 1
+
+    def add(self, **fields: Any) -> None:
+        """Append the entry of a request that has ended; it gets the next number."""
+        with self._lock:
+            self.under_way -= 1
             self._entries.append(Entry(seq=next(self._numbers), **fields))
 
     def select(self, route: str | None = None, method: str | None = None, after: int = 0) -> list[dict[str, Any]]:

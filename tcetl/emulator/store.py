@@ -26,7 +26,8 @@ CREATE TABLE indicator (
     date_added TEXT NOT NULL, last_modified TEXT NOT NULL,
     description TEXT,
     attributes TEXT, tags TEXT, labels TEXT,  -- JSON arrays as the v2 API shows them; null when empty
-    occurrences TEXT
+    occurrences TEXT,
+    writes INTEGER NOT NULL DEFAULT 1         -- how often a batch item has written it
 );
 CREATE UNIQUE INDEX indicator_key ON indicator (owner, type, key);
 CREATE INDEX indicator_owner ON indicator (owner, active);
@@ -43,6 +44,7 @@ CREATE TABLE "group" (
     date_added TEXT NOT NULL, last_modified TEXT NOT NULL,
     fields TEXT NOT NULL,                     -- JSON object of the type's own fields
     attributes TEXT, tags TEXT, labels TEXT,
+    writes INTEGER NOT NULL DEFAULT 1,
     UNIQUE (owner, xid)
 );
 CREATE TABLE link (                           -- associations; the left end has the smaller (kind, id)
@@ -63,6 +65,9 @@ CREATE TABLE batch (
     group_success INTEGER NOT NULL DEFAULT 0, group_error INTEGER NOT NULL DEFAULT 0,
     association_success INTEGER NOT NULL DEFAULT 0, association_error INTEGER NOT NULL DEFAULT 0,
     other_error INTEGER NOT NULL DEFAULT 0, unprocessed INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE upload (                         -- the inputs that were accepted
+    id INTEGER PRIMARY KEY, batch INTEGER NOT NULL, time TEXT NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL
 );
 CREATE TABLE batch_message (
     id INTEGER PRIMARY KEY, batch INTEGER NOT NULL, code TEXT NOT NULL, severity TEXT NOT NULL,

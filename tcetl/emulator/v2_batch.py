@@ -57,7 +57,8 @@ def _too_large(request: Request) -> Response:
     return _invalid(f"File size greater than allowable limit of {limit}")
 
 
-def _status(row: dict[str, Any], *, additional: bool, with_id: bool = True) -> dict[str, Any]:
+def describe(row: dict[str, Any], *, additional: bool, with_id: bool = True) -> dict[str, Any]:
+    """A job's row as the status of the API (api §5.5)."""
     status: dict[str, Any] = {"id": row["id"]} if with_id else {}
     status |= {
         "status": row["status"],
@@ -132,22 +133,20 @@ async def upload(request: Request) -> Response:
         await request.body()
         # Undocumented (api §5.3): assumed.
         return _invalid(f"Batch {batch_id} has already been uploaded")
-    path = jobs.input_path(batch_id)
-    partial = path.with_suffix(f".{id(request)}.part")
+    partial = jobs.partial_path(f"{batch_id}-{id(request)}")
     try:
         await _receive(request, partial)
-        partial.replace(path)
     except (_TooLargeError, ClientDisconnect) as error:
         partial.unlink(missing_ok=True)
         await run_in_threadpool(jobs.release, batch_id)
         if isinstance(error, ClientDisconnect):
             raise
         return _too_large(request)
-    await run_in_threadpool(jobs.enqueue, batch_id, _fault(request))
+    await run_in_threadpool(jobs.accept, batch_id, partial, _fault(request))
     row = await run_in_threadpool(_job, request)
     # At this moment nothing has been counted: the worker may already be at it (fixture of api §5.3).
     row |= {"status": "Queued", "unprocessed": 0} | {f"{s}_{o}": 0 for s in _SECTIONS for o in ("success", "error")}
-    return success(_status(row, additional=False), 202)
+    return success(describe(row, additional=False), 202)
 
 
 async def _part(form: Any, name: str) -> bytes:
@@ -188,17 +187,18 @@ async def create_and_upload(request: Request) -> Response:
     except _ForbiddenError:
         return text(_NO_PERMISSION, 401)
     await run_in_threadpool(jobs.claim, batch_id)
-    jobs.input_path(batch_id).write_bytes(content)
+    partial = jobs.partial_path(str(batch_id))
+    await run_in_threadpool(partial.write_bytes, content)
     inline = 0 < await run_in_threadpool(_count_items, content) < limits.synchronous_batch_save_limit
-    await run_in_threadpool(jobs.run_now if inline else jobs.enqueue, batch_id, _fault(request))
+    await run_in_threadpool(jobs.accept, batch_id, partial, _fault(request), now=inline)
     row = await run_in_threadpool(jobs.get, batch_id)
     additional = flag(request.query_params.get("includeAdditional", ""))
-    return success(_status(row or {}, additional=additional, with_id=not inline))
+    return success(describe(row or {}, additional=additional, with_id=not inline))
 
 
 def status(request: Request) -> Response:
     """Where a job stands."""
-    return success(_status(_job(request), additional=flag(request.query_params.get("includeAdditional", ""))))
+    return success(describe(_job(request), additional=flag(request.query_params.get("includeAdditional", ""))))
 
 
 def _running(row: dict[str, Any]) -> Response | None:

@@ -31,6 +31,7 @@ class Api(requests.Session):
         super().__init__()
         self.url = emulator.url
         self.trust_env = False
+        self.verify = str(emulator.ca_file) if emulator.ca_file else True
         self.auth = Hmac(emulator.access_id, emulator.secret_key)
 
     def request(self, method: str, url: str, **options) -> requests.Response:
@@ -72,4 +73,10 @@ class Api(requests.Session):
 @pytest.fixture
 def api(tc_emulator: Emulator) -> Iterator[Api]:
     with Api(tc_emulator) as session:
+        yield session
+
+
+@pytest.fixture
+def tls_api(tc_emulator_tls: Emulator) -> Iterator[Api]:
+    with Api(tc_emulator_tls) as session:
         yield session

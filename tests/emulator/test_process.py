@@ -118,6 +118,7 @@ def test_journal(api, tc_emulator):
         "query": "",
         "user": "writer",
         "status": 202,
+        "served": 202,
         "bytes": 0,
         "request_bytes": 2,
         "fault": None,
