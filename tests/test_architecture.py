@@ -37,6 +37,9 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Where packages of the optional extras may be imported: the core installs and runs without them.
 OPTIONAL = {
     "airflow": {"airflow", "demo"},
+    "defusedxml": {"feeds"},
+    "openpyxl": {"feeds"},
+    "pyzipper": {"feeds"},
     "starlette": {"emulator"},
     "uvicorn": {"emulator"},
     "trustme": {"emulator"},

@@ -1,57 +1,57 @@
 """Feed readers: each turns one format into raw batches whose every row knows its origin."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, BinaryIO
 
 from tcetl.errors import FeedError
 from tcetl.feeds.base import FILE, PLACE, POINTER, ROW, Feed, RawBatch
-from tcetl.feeds.decode import Decoder
-from tcetl.feeds.lines import ListFeed
-from tcetl.feeds.records import COMMENT
-from tcetl.feeds.sniff import is_list, table_dialect
-from tcetl.feeds.source import Source
-from tcetl.feeds.table import TableFeed
+from tcetl.feeds.formats import FORMATS, recognise
+from tcetl.feeds.source import Folder, Source, locate
+from tcetl.feeds.unpack import Unpacking
 
-__all__ = ["FILE", "FORMATS", "PLACE", "POINTER", "ROW", "Feed", "RawBatch", "open_feed"]
+__all__ = [
+    "FILE",
+    "FORMATS",
+    "PLACE",
+    "POINTER",
+    "ROW",
+    "Feed",
+    "Folder",
+    "RawBatch",
+    "Source",
+    "Unpacking",
+    "open_feed",
+]
 
-FORMATS: Final = ("csv", "text")
 
-
-def open_feed(path: str | os.PathLike[str], *, name: str | None = None, format: str = "auto") -> Feed:  # noqa: A002
-    """Return the feed in the file at *path*, plain or gzip, bzip2 or xz by its content.
+def open_feed(
+    given: str | os.PathLike[str] | BinaryIO | Source | Folder,
+    *,
+    name: str | None = None,
+    format: str = "auto",  # noqa: A002 - the word users know
+    unpacking: Unpacking | None = None,
+    **options: Any,
+) -> Feed:
+    """Return the feed in *given*, plain or packed (gzip, bzip2, xz, Zstandard, ZIP) by its content.
 
     Args:
-        path: The file.
+        given: A path to a file or folder, an opened binary stream, or a source that somebody else fetched.
         name: The feed's name, for the origin of its records; the file's name without its ending by default.
-        format: ``csv`` (any delimited table), ``text`` (one value per line), or ``auto`` to look at the content.
+        format: One of `FORMATS`, or ``auto`` to look at the content.
+        unpacking: Password, member and limits for packed files; of a `Source` or `Folder`, its own counts.
+        **options: Options of the format.
 
     Raises:
         FeedError: The file is missing, empty, or no feed of a known format; the message names what was found.
     """
     if format not in ("auto", *FORMATS):
         raise FeedError(f"'{format}' is not a feed format", hint=f"one of: auto, {', '.join(FORMATS)}")
-    source = Source(Path(path))
-    name = name or _name(source.path)
-    lines = Decoder().lines(source.head)
-    if not any(line.strip() and not line.startswith(COMMENT) for line in lines):
-        raise FeedError(f"feed file {path} holds comments but no rows", hint="is the feed empty today?")
-    dialect = None if format == "text" else table_dialect(lines)
-    # A list whose remarks follow a semicolon looks like a table too; only a row of names settles that it is one.
-    if dialect and (format == "csv" or dialect.header or not is_list(lines)):
-        return TableFeed(source, name, dialect)
-    if format != "csv":
-        return ListFeed(source, name)
-    raise FeedError(
-        f"feed file {path} is no table: its lines do not split into the same number of columns",
-        hint=f"try format 'text'; the first line is {_first(lines)!r}",
-    )
+    source = locate(Path(given) if isinstance(given, str | os.PathLike) else given, unpacking or Unpacking())
+    found = recognise(source) if format == "auto" else FORMATS[format]
+    return found.open(source, name or _name(source.location), **options)
 
 
-def _name(path: Path) -> str:
-    return (path.with_suffix("") if path.suffix in (".gz", ".bz2", ".xz") else path).stem
-
-
-def _first(lines: Sequence[str]) -> str:
-    return next(line for line in lines if line.strip() and not line.startswith(COMMENT))[:80]
+def _name(location: str) -> str:
+    path = Path(location)
+    return (path.with_suffix("") if path.suffix in (".gz", ".bz2", ".xz", ".zst", ".zip") else path).stem

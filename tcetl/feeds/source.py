@@ -1,135 +1,198 @@
-"""Bytes of a feed file as blocks of whole lines: decompressed, UTF-8 where possible, LF line ends."""
+"""Where feeds are read from: one file that can be read again and again, or several that are one feed together."""
 
-import bz2
-import codecs
-import gzip
-import lzma
-import zlib
-from collections.abc import Iterator
+import io
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final, Protocol, cast, runtime_checkable
 
 from tcetl.errors import FeedError
+from tcetl.feeds.decode import Decoder
+from tcetl.feeds.text import BLOCK_SIZE, foreign, text_blocks
+from tcetl.feeds.unpack import Unpacking, archived, seekable, unpack
 
-BLOCK_SIZE: Final = 4 << 20
-"""Bytes read at a time: large enough that the cost per block vanishes, small enough to stay in the cache's reach."""
+Opener = Callable[[], BinaryIO]
 
 HEAD_SIZE: Final = 256 << 10
 """Bytes looked at to tell what a file is."""
 
-_LONGEST_LINE: Final = 16 << 20
-_COMPRESSED: Final = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\x00", lzma.open))
-_BOMS: Final = (  # UTF-32 first: its mark begins with that of UTF-16
-    (codecs.BOM_UTF8, None),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-# What is not a list of values, by its first bytes, and what to say about it.
-_OTHER_FORMATS: Final = (
-    (b"PK\x03\x04", "a ZIP archive or an Office document"),
-    (b"PAR1", "a Parquet file"),
-    (b"%PDF", "a PDF document"),
-    (b"\xd0\xcf\x11\xe0", "an old Office document"),
-    (b"MZ", "a Windows program"),
-    (b"\x7fELF", "a Linux program"),
-    (b"7z\xbc\xaf", "a 7-Zip archive"),
-    (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
-)
-
 
 class Source:
-    """A feed file that can be read from its start any number of times.
+    """The bytes of one feed file, unpacked; they can be read from their start any number of times.
+
+    ``location`` is the path or address that stands in every origin and error; ``head`` its first bytes as they are,
+    ``text`` the same as text: without byte order mark, UTF-8 where possible, cut after a line.
+
+    Args:
+        location: Where the file is.
+        opener: Opens its bytes as they are there.
+        unpacking: How to unpack them.
 
     Raises:
-        FeedError: it is missing, a directory, unreadable or empty.
+        FeedError: it is missing, unreadable, empty, an HTML page, or cannot be unpacked.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, location: str, opener: Opener, unpacking: Unpacking | None = None) -> None:
+        self.location = location
+        self._opener = opener
+        self._unpacking = unpacking or Unpacking()
+        with self.open_raw() as raw:
+            if not raw.read(1):
+                raise FeedError(f"feed file {location} is empty (0 bytes)", hint="was the download interrupted?")
+        with self.open() as stream:
+            self.head = stream.read(HEAD_SIZE)
+        self.text = b"".join(text_blocks(io.BytesIO(self.head), location, HEAD_SIZE))
+        if not self.text.strip():
+            raise FeedError(f"feed file {location} holds nothing but blanks", hint="was the download interrupted?")
+        if len(self.head) == HEAD_SIZE:
+            self.text = self.text[: self.text.rfind(b"\n") + 1] or self.text
+        if foreign(self.text) == "an HTML page":
+            raise FeedError(
+                f"feed file {location} is an HTML page, not a feed",
+                hint="a login or error page was saved in its place? Fetch the feed's own address",
+            )
+
+    def open_raw(self) -> BinaryIO:
+        """Open the bytes as they are there, packed or not."""
         try:
-            with path.open("rb") as stream:
-                magic = stream.read(8)
+            return self._opener()
         except FileNotFoundError:
-            raise FeedError(f"feed file {path} does not exist", hint="check the path") from None
-        except IsADirectoryError:
-            raise FeedError(f"{path} is a directory, not a feed file", hint="name one file") from None
+            raise FeedError(f"feed file {self.location} does not exist", hint="check the path") from None
         except OSError as error:
-            raise FeedError(f"feed file {path} cannot be read: {error.strerror}") from error
-        if not magic:
-            raise FeedError(f"feed file {path} is empty (0 bytes)", hint="was the download interrupted?")
-        self._opener = next((opener for sign, opener in _COMPRESSED if magic.startswith(sign)), None)
-        self.head = self._read_head()
-        if not self.head.strip():
-            raise FeedError(f"feed file {path} holds nothing but blanks", hint="was the download interrupted?")
-        self._refuse_other_formats()
+            raise FeedError(f"feed file {self.location} cannot be read: {error.strerror or error}") from error
+
+    def open(self) -> BinaryIO:
+        """Open the unpacked bytes, to be read onwards."""
+        return unpack(self.open_raw(), self.location, self._unpacking)
+
+    def open_seekable(self) -> BinaryIO:
+        """Open the unpacked bytes, to be read in any order; what is packed is copied to a temporary file first."""
+        return seekable(self.open())
 
     def blocks(self, size: int = BLOCK_SIZE) -> Iterator[bytes]:
         """Yield the text in blocks of whole lines; only the last may lack its line end."""
-        pending = b""
-        for piece in self._pieces(size):
-            pending += piece
-            cut = pending.rfind(b"\n") + 1
-            if cut:
-                yield pending[:cut]
-                pending = pending[cut:]
-            elif len(pending) > _LONGEST_LINE:
-                raise FeedError(
-                    f"feed file {self.path} has a line of more than {_LONGEST_LINE >> 20} MiB",
-                    hint="is it a list with one value or record per line?",
-                )
-        if pending:
-            yield pending
+        with self.open() as stream:
+            yield from text_blocks(stream, self.location, size)
 
-    def _read_head(self) -> bytes:
-        head = b""
-        for piece in self._pieces(HEAD_SIZE):
-            head += piece
-            if len(head) >= HEAD_SIZE:
-                return head[: head.rfind(b"\n", 0, HEAD_SIZE) + 1] or head
-        return head
+    @cached_property
+    def foreign(self) -> str | None:
+        """What the file is instead of lines of text, or None: "a JSON document"."""
+        return foreign(self.text)
 
-    def _pieces(self, size: int) -> Iterator[bytes]:
-        """Decompress, take off the byte order mark, transcode UTF-16/32, and turn lone CR line ends into LF."""
-        first = True
-        decoder: codecs.IncrementalDecoder | None = None
-        lone_cr = False
-        try:
-            with self._open() as stream:
-                while piece := stream.read(size):
-                    if first:
-                        mark, encoding = next(((m, e) for m, e in _BOMS if piece.startswith(m)), (b"", None))
-                        piece = piece[len(mark) :]
-                        decoder = codecs.getincrementaldecoder(encoding)("replace") if encoding else None
-                    if decoder:
-                        piece = decoder.decode(piece).encode()
-                    if first:
-                        lone_cr = b"\r" in piece[:-1] and b"\n" not in piece  # the last may be half of a CRLF
-                        first = False
-                    yield piece.replace(b"\r", b"\n") if lone_cr else piece
-        except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, OSError) as error:
-            raise FeedError(
-                f"feed file {self.path} is damaged or ends early: {error}", hint="fetch it again"
-            ) from error
+    @cached_property
+    def lines(self) -> Sequence[str]:
+        """The lines of ``text``, decoded, for a reader of lines.
 
-    def _open(self) -> BinaryIO:
-        return cast(BinaryIO, self._opener(self.path) if self._opener else self.path.open("rb"))
+        Raises:
+            FeedError: this is a document of another kind, or there is nothing but comments.
+        """
+        if self.foreign:
+            raise FeedError(f"feed file {self.location} is {self.foreign}", hint="is this the feed you meant?")
+        lines = Decoder().lines(self.text)
+        if not any(line.strip() and not line.startswith("#") for line in lines):
+            raise FeedError(f"feed file {self.location} holds comments but no rows", hint="is the feed empty today?")
+        return lines
 
-    def _refuse_other_formats(self) -> None:
-        start = self.head[:4096].lstrip()
-        lowered = start.lower()
-        if lowered.startswith((b"<!doctype html", b"<html")) or b"<html" in lowered or b"<body" in lowered:
-            raise FeedError(
-                f"feed file {self.path} is an HTML page, not a feed",
-                hint="a login or error page was saved in its place? Fetch the feed's own address",
-            )
-        found = next((name for sign, name in _OTHER_FORMATS if start.startswith(sign)), None)
-        if start.startswith((b"<?xml", b"<stix", b"<ioc")):
-            found = "an XML document"
-        elif start.startswith((b"{", b"[{", b"[\n", b"[ ")):
-            found = "a JSON document"
-        elif not found and b"\x00" in self.head:
-            found = "binary data"
-        if found:
-            raise FeedError(f"feed file {self.path} is {found}", hint="readable formats: csv, text (plain or gzip)")
+
+@runtime_checkable
+class Folder(Protocol):
+    """Files that are one feed together: a directory, an archive, what a pattern matches."""
+
+    @property
+    def location(self) -> str:
+        """The path or address of all of them."""
+
+    def names(self) -> Sequence[str]:
+        """Return the names of the files, sorted."""
+
+    def file(self, name: str) -> Source:
+        """Return one of the files.
+
+        Raises:
+            FeedError: there is none of that name, or see `Source`.
+        """
+
+
+class Directory:
+    """A local directory as a `Folder`: its files, without hidden ones and without those of directories below."""
+
+    def __init__(self, path: Path, unpacking: Unpacking) -> None:
+        self.location = str(path)
+        self._path = path
+        self._unpacking = unpacking
+
+    def names(self) -> Sequence[str]:
+        """Return the names of the files, sorted."""
+        return sorted(one.name for one in self._path.iterdir() if one.is_file() and not one.name.startswith("."))
+
+    def file(self, name: str) -> Source:
+        """Return one of the files."""
+        path = self._path / name
+        return Source(str(path), lambda: path.open("rb"), self._unpacking)
+
+
+class Archive:
+    """A ZIP archive of several files as a `Folder`."""
+
+    def __init__(self, location: str, opener: Opener, names: Sequence[str], unpacking: Unpacking) -> None:
+        self.location = location
+        self._opener = opener
+        self._names = names
+        self._unpacking = unpacking
+
+    def names(self) -> Sequence[str]:
+        """Return the names of the files, sorted."""
+        return self._names
+
+    def file(self, name: str) -> Source:
+        """Return one of the files."""
+        return Source(f"{self.location}/{name}", self._opener, replace(self._unpacking, member=name))
+
+
+def locate(given: Path | BinaryIO | Source | Folder, unpacking: Unpacking) -> Source | Folder:
+    """Return what is *given*, a path or an opened stream, as a source, or as a folder where it holds several files.
+
+    What is left of a stream is copied to a temporary file, so that it can be read twice.
+
+    Raises:
+        FeedError: see `Source`.
+    """
+    if isinstance(given, Source | Folder):
+        return given
+    if isinstance(given, Path):
+        if given.is_dir():
+            return Directory(given, unpacking)
+        location, opener = str(given), cast(Opener, partial(given.open, "rb"))
+    else:
+        location, opener = str(getattr(given, "name", "stream")), _Copy(given)
+    if unpacking.member is None:
+        names = _archived(location, opener)
+        if len(names) > 1:
+            return Archive(location, opener, names, unpacking)
+    return Source(location, opener, unpacking)
+
+
+def _archived(location: str, opener: Opener) -> Sequence[str]:
+    try:
+        with opener() as raw:
+            return archived(raw, location)
+    except OSError:
+        return []  # Source will say what is wrong
+
+
+class _Copy:
+    """Opens a copy of what was left of a stream; the copy goes when nothing refers to it any more."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        handle, name = tempfile.mkstemp(prefix="tcetl-feed-")
+        self._path = Path(name)
+        weakref.finalize(self, self._path.unlink, missing_ok=True)
+        with open(handle, "wb") as copy:  # noqa: PTH123 - the handle is open already
+            shutil.copyfileobj(stream, copy, 1 << 20)
+
+    def __call__(self) -> BinaryIO:
+        return self._path.open("rb")

@@ -88,7 +88,7 @@ def map_columns(feed: Feed, sample: pl.DataFrame) -> ColumnMap:
 
 
 def _unusable(feed: Feed, sample: pl.DataFrame) -> FeedError:
-    if feed.format == "text":
+    if feed.format == "list":
         return FeedError(
             f"no line of {feed.file} is an indicator; the first is {sample[feed.columns[0]][0]!r:.120}",
             hint="a list holds one value per line; free text of a declared type needs columns=ColumnMap(…)",

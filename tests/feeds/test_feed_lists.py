@@ -9,7 +9,7 @@ def read(folder, text, **options):
     path = folder / "list.txt"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     feed = open_feed(path, **options)
-    assert feed.format == "text"
+    assert feed.format == "list"
     return [row for batch in feed.batches() for row in batch.frame.select("_row", "value", "comment").iter_rows()]
 
 
@@ -55,4 +55,4 @@ def test_lines_that_are_not_utf8(tmp_path):
 
 
 def test_text_can_be_demanded(tmp_path):
-    assert read(tmp_path, "a,b\nc,d\n", format="text") == [(1, "a,b", ""), (2, "c,d", "")]
+    assert read(tmp_path, "a,b\nc,d\n", format="list") == [(1, "a,b", ""), (2, "c,d", "")]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcetl.feeds import open_feed
-from tcetl.feeds import table as table_module
+from tcetl.feeds.formats import csv as csv_format
 from tcetl.schema import REJECTS
 
 BANNER = "####\n# Some feed\n# Terms: https://example.com/terms, with a comma\n#\n"
@@ -208,11 +208,11 @@ def test_both_ways_of_reading_agree(tmp_path, monkeypatch):
     careful = read(path)[:2]
     monkeypatch.setattr("tcetl.feeds.source.Source.blocks", _small_blocks)
     plain = read(path)[:2]
-    monkeypatch.setattr(table_module.TableFeed, "_plain", lambda *_: None)
+    monkeypatch.setattr(csv_format.TableFeed, "_plain", lambda *_: None)
     assert read(path)[:2] == plain == careful
 
 
 def _small_blocks(self):
-    data = self.path.read_bytes().splitlines(keepends=True)
+    data = self.open().read().splitlines(keepends=True)
     for at in range(0, len(data), 100):
         yield b"".join(data[at : at + 100])

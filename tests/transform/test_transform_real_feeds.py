@@ -103,7 +103,7 @@ def test_lists_by_an_independent_count():
         ("eset-windigo.ioc", "XML"),
         ("uscert-mifr.stix1.xml", "XML"),
         ("unit42-ta551.txt", "no line of .* is an indicator"),
-        ("misp-feed", "is a directory"),
+        ("misp-feed", "holds 4 files and is no feed"),
     ],
 )
 def test_what_is_neither_table_nor_list_says_so(name, found):

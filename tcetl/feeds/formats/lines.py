@@ -7,6 +7,7 @@ import polars as pl
 
 from tcetl.feeds.base import ROW, RawBatch
 from tcetl.feeds.decode import Decoder
+from tcetl.feeds.format import Format
 from tcetl.feeds.sniff import HOSTS_LINE
 from tcetl.feeds.source import Source
 
@@ -23,12 +24,13 @@ _SINK: Final = rf"^{HOSTS_LINE}\s*(?:#.*)?$"
 class ListFeed:
     """A feed with one value per line; whole-line comments are skipped, those behind a value are its ``comment``."""
 
-    format = "text"
+    format = "list"
     columns: Sequence[str] = (VALUE, REMARK)
 
     def __init__(self, source: Source, name: str) -> None:
+        assert source.lines  # or it says why there are none
         self.name = name
-        self.file = str(source.path)
+        self.file = source.location
         self._source = source
         self._decoder = Decoder()
 
@@ -64,3 +66,8 @@ def _values(lines: Sequence[str], first_line: int) -> pl.DataFrame:
             ROW,
         )
     )
+
+
+FORMAT: Final = Format(
+    "list", "one value per line: plain lists, hosts files", ListFeed, lambda source: not source.foreign
+)

@@ -6,15 +6,18 @@ bytes that are not UTF-8) goes through `csv.reader` line by line, which can say 
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from tcetl.errors import FeedError
 from tcetl.feeds.base import ROW, Malformed, RawBatch, reject_table
 from tcetl.feeds.decode import Decoder
+from tcetl.feeds.format import Format
 from tcetl.feeds.records import Record, Records
-from tcetl.feeds.sniff import Dialect
+from tcetl.feeds.sniff import is_list, table_dialect
 from tcetl.feeds.source import Source
 
 
@@ -23,9 +26,15 @@ class TableFeed:
 
     format = "csv"
 
-    def __init__(self, source: Source, name: str, dialect: Dialect) -> None:
+    def __init__(self, source: Source, name: str) -> None:
+        dialect = table_dialect(source.lines)
+        if dialect is None:
+            raise FeedError(
+                f"feed file {source.location} is no table: its lines do not split into the same number of columns",
+                hint="try format 'list' or 'report'",
+            )
         self.name = name
-        self.file = str(source.path)
+        self.file = source.location
         self.columns: Sequence[str] = dialect.columns
         self.dialect = dialect
         self._source = source
@@ -117,3 +126,14 @@ class TableFeed:
         }
         frame = pl.DataFrame({**columns, ROW: pl.Series(rows, dtype=pl.Int64)})
         return RawBatch(frame, reject_table(malformed, source=self.name, file=self.file))
+
+
+def _recognise(source: Source) -> bool:
+    """A list whose remarks follow a semicolon looks like a table too; only a row of names settles that it is one."""
+    if source.foreign:
+        return False
+    dialect = table_dialect(source.lines)
+    return dialect is not None and (dialect.header or not is_list(source.lines))
+
+
+FORMAT: Final = Format("csv", "any delimited table: CSV, TSV and their kin", TableFeed, _recognise)

@@ -1,0 +1,43 @@
+"""The formats of feeds: one module each, and one line here.
+
+They are asked in this order whether a file is theirs: those with a mark of their own first, then those that are told by
+their structure, and at the end what any text is.
+"""
+
+from typing import Final
+
+from tcetl.errors import FeedError
+from tcetl.feeds.format import Format
+from tcetl.feeds.formats import csv, lines
+from tcetl.feeds.source import Folder, Source
+
+FORMATS: Final[dict[str, Format]] = {
+    one.name: one
+    for one in (
+        csv.FORMAT,
+        lines.FORMAT,
+    )
+}
+
+
+def recognise(source: Source | Folder) -> Format:
+    """Return the format of *source*, by its content.
+
+    Raises:
+        FeedError: it is of no known format; the message says what was found instead.
+    """
+    for one in FORMATS.values():
+        if (
+            one.recognise(source)
+            if isinstance(source, Source)
+            else one.recognise_folder and one.recognise_folder(source)
+        ):
+            return one
+    known = f"formats that can be read: {', '.join(FORMATS)}"
+    if isinstance(source, Source):
+        raise FeedError(f"feed file {source.location} is {source.foreign or 'of no known format'}", hint=known)
+    names = source.names()
+    raise FeedError(
+        f"{source.location} holds {len(names)} files and is no feed that consists of several",
+        hint=f"name one of them: {', '.join(names[:10])}" if names else "is this the right folder?",
+    )

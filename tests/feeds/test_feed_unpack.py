@@ -1,0 +1,142 @@
+"""Packed feeds: told by content, unpacked at most twice, within bounds; what cannot be unpacked says so."""
+
+import base64
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+
+import pyarrow as pa
+import pytest
+import pyzipper
+
+from tcetl.errors import FeedError
+from tcetl.feeds import Unpacking, open_feed
+from tcetl.feeds.source import locate
+
+CONTENT = b"url,x\n" + b"".join(b"http://a.example/%d,%d\n" % (n, n) for n in range(5000))
+
+
+def zipped(*members, **options):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, **options) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def zstd(content):
+    packed = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(packed, "zstd") as stream:
+        stream.write(content)
+    return packed.getvalue().to_pybytes()
+
+
+PACKED = {
+    "gzip": gzip.compress(CONTENT),
+    "two gzip members": gzip.compress(CONTENT[:1000]) + gzip.compress(CONTENT[1000:]),
+    "bzip2": bz2.compress(CONTENT),
+    "xz": lzma.compress(CONTENT),
+    "zstd": zstd(CONTENT),
+    "zip": zipped(("feed.csv", CONTENT)),
+    "zip with what macOS adds": zipped(
+        ("__MACOSX/._feed.csv", b"x"), ("dir/feed.csv", CONTENT), ("dir/.DS_Store", b"x")
+    ),
+    "zip in gzip": gzip.compress(zipped(("feed.csv", CONTENT))),
+    "gzip in zip": zipped(("feed.csv.gz", gzip.compress(CONTENT))),
+    "zip in zip": zipped(("feed.zip", zipped(("feed.csv", CONTENT)))),
+}
+
+
+def rows(given, **options):
+    feed = open_feed(given, **options)
+    return sum(batch.frame.height for batch in feed.batches())
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_packing_is_told_by_content_and_can_be_read_again(tmp_path, kind):
+    path = tmp_path / "feed.csv"
+    path.write_bytes(PACKED[kind])
+    feed = open_feed(path)
+    assert [sum(batch.frame.height for batch in feed.batches()) for _ in range(2)] == [5000, 5000]
+    assert rows(io.BytesIO(PACKED[kind])) == 5000
+
+
+@pytest.mark.parametrize("kind", PACKED)
+@pytest.mark.parametrize("keep", [0.3, 0.95])
+def test_what_ends_early_is_damaged(tmp_path, kind, keep):
+    path = tmp_path / "feed.csv"
+    path.write_bytes(PACKED[kind][: int(len(PACKED[kind]) * keep)])
+    with pytest.raises(FeedError, match="damaged or ends early") as caught:
+        rows(path)
+    assert str(path) in caught.value.message
+
+
+def test_a_stream_is_read_from_where_it_stands_and_left_open():
+    stream = io.BytesIO(b"header of a protocol\n" + CONTENT)
+    stream.readline()
+    feed = open_feed(stream, name="mine")
+    stream.seek(0)
+    assert (feed.name, feed.file, sum(batch.rows_read for batch in feed.batches())) == ("mine", "stream", 5000)
+    assert not stream.closed
+
+
+def test_packed_three_times_over():
+    with pytest.raises(FeedError, match="more than 2 times"):
+        open_feed(io.BytesIO(gzip.compress(gzip.compress(gzip.compress(CONTENT)))))
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, lambda data: zipped(("a.csv", data))])
+def test_a_bomb_is_stopped(pack, monkeypatch):
+    monkeypatch.setattr("tcetl.feeds.unpack._GRACE", 1 << 20)
+    bomb = pack(b"url,x\n" + b"http://a.example/,1\n" * 100_000)
+    with pytest.raises(FeedError, match="expands to more than 250 times"):
+        rows(io.BytesIO(bomb))
+    with pytest.raises(FeedError, match="more than 1,000,000 bytes"):
+        rows(io.BytesIO(bomb), unpacking=Unpacking(max_bytes=1_000_000, max_ratio=10_000_000))
+
+
+def test_several_members_are_a_folder_and_one_can_be_chosen(tmp_path):
+    path = tmp_path / "feeds.zip"
+    path.write_bytes(zipped(("b.csv", CONTENT), ("a/x.txt", b"192.0.2.1\n192.0.2.2\n")))
+    with pytest.raises(FeedError, match="holds 2 files") as caught:
+        open_feed(path)
+    assert "a/x.txt, b.csv" in caught.value.hint
+    assert rows(path, unpacking=Unpacking(member="a/x.txt")) == 2
+    with pytest.raises(FeedError, match="has no file 'c"):
+        open_feed(path, unpacking=Unpacking(member="c.csv"))
+    folder = locate(path, Unpacking())
+    assert list(folder.names()) == ["a/x.txt", "b.csv"]
+    assert folder.file("b.csv").location == f"{path}/b.csv"
+    assert rows(folder.file("b.csv")) == 5000
+
+
+def test_encrypted_archives(tmp_path):
+    packed = io.BytesIO()
+    with pyzipper.AESZipFile(packed, "w", compression=pyzipper.ZIP_DEFLATED, encryption=pyzipper.WZ_AES) as archive:
+        archive.setpassword(b"infected")
+        archive.writestr("feed.csv", CONTENT)
+    path = tmp_path / "feed.zip"
+    path.write_bytes(packed.getvalue())
+    with pytest.raises(FeedError, match="is encrypted") as caught:
+        open_feed(path)
+    assert "password" in caught.value.hint
+    with pytest.raises(FeedError, match=r"[Bb]ad password") as caught:
+        open_feed(path, unpacking=Unpacking(password="hunter2"))
+    assert "hunter2" not in str(caught.value)
+    assert "infected" not in repr(Unpacking(password="infected"))
+    assert rows(path, unpacking=Unpacking(password="infected")) == 5000
+
+
+# By Info-ZIP: one member, two addresses, under the traditional encryption and the password "infected".
+TRADITIONAL = base64.b64decode(
+    "UEsDBBQACQAIACF9eF1zsQDaHAAAABQAAAAFAAAAYS50eHQN1jKNVLv3JLM9TRjw1FTnfx8iBODJb8t60rMMUEsHCHOxANocAAAAFAAAAFBLAQIe"
+    "AxQACQAIACF9eF1zsQDaHAAAABQAAAAFAAAAAAAAAAEAAACkgQAAAABhLnR4dFBLBQYAAAAAAQABADMAAABPAAAAAAA="
+)
+
+
+def test_traditional_encryption():
+    assert rows(io.BytesIO(TRADITIONAL), unpacking=Unpacking(password="infected")) == 2
+    with pytest.raises(FeedError, match="Bad password"):
+        rows(io.BytesIO(TRADITIONAL), unpacking=Unpacking(password="x"))
