@@ -52,7 +52,8 @@ class Receipt(msgspec.Struct, frozen=True):
     """How far one chunk has got, and what the platform answered for it.
 
     ``upload_started_at`` is written before the first byte goes out: a receipt in phase ``created`` without it was
-    certainly never uploaded, and one with it must be asked about first. ``uploads`` counts the attempts.
+    certainly never uploaded, and one with it must be asked about first. ``uploads`` counts the attempts since somebody
+    last gave up; an attempt that broke off is ``in_doubt_since`` somebody saw that, by its ``doubt``.
     ``abandoned_at`` says that somebody stopped waiting for the job, whose counts are then ours.
     """
 
@@ -68,6 +69,8 @@ class Receipt(msgspec.Struct, frozen=True):
     created_at: datetime | None = None
     upload_started_at: datetime | None = None
     uploads: int = 0
+    in_doubt_since: datetime | None = None
+    doubt: str | None = None
     uploaded_at: datetime | None = None
     completed_at: datetime | None = None
     abandoned_at: datetime | None = None

@@ -6,8 +6,9 @@ Every chunk is a small state machine whose state is its receipt on the disk, and
 
 Death between two steps repeats at most the step in between. Creating twice leaves an empty job behind and nothing
 else. Uploading is the step that must not be repeated: its start is written down first, and where a start is written
-but no end, the platform is asked. A job that has left ``Created`` has its file. One that still says ``Created`` after
-:data:`SETTLE` seconds never got it, so the file goes to that same job; never to a new one.
+but no end, the platform is asked. A job that has left ``Created`` has its file. One that still says ``Created``
+:data:`SETTLE` seconds after the upload was seen to break off never got it, so the file goes to that same job; never to
+a new one.
 """
 
 from datetime import UTC, datetime
@@ -62,17 +63,13 @@ def _create(tc: "ThreatConnect", run: Run, receipt: Receipt) -> Receipt:
 
 def _upload(tc: "ThreatConnect", run: Run, receipt: Receipt) -> Receipt:
     content = run.content(receipt.chunk)
-    receipt = _record(run, receipt.but(upload_started_at=_now(), uploads=receipt.uploads + 1))
+    began = receipt.but(upload_started_at=_now(), uploads=receipt.uploads + 1, in_doubt_since=None, doubt=None)
+    receipt = _record(run, began)
     try:
         tc.batch.upload(_job(receipt), content)
     except (ApiError, ConnectionFailedError) as error:
         if _outcome_unknown(error):
-            if receipt.uploads < UPLOADS:
-                return receipt  # the next step asks the platform
-            raise LoadError(
-                f"chunk {receipt.chunk} did not reach job {receipt.batch_id} in {receipt.uploads} attempts: {error}",
-                hint="run again to go on from there once the platform is well",
-            ) from error
+            return _doubt(run, receipt, error.message)  # the next step asks the platform
         refused = isinstance(error, ApiError) and error.status != 429
         if not refused or _status(tc, receipt).status == "Created":
             # It certainly has no file, so the next attempt may go out without asking.
@@ -88,12 +85,25 @@ def _upload(tc: "ThreatConnect", run: Run, receipt: Receipt) -> Receipt:
 
 def _settle(tc: "ThreatConnect", run: Run, receipt: Receipt) -> Receipt:
     """Find out what became of an upload that started and was not seen to end."""
-    assert receipt.upload_started_at is not None
+    settled = receipt.in_doubt_since is not None and _age(receipt.in_doubt_since) >= SETTLE  # before it is asked
     if _status(tc, receipt).status != "Created":
         return _record(run, receipt.but(phase="uploaded", uploaded_at=receipt.upload_started_at))
-    if _age(receipt.upload_started_at) < SETTLE:
+    if receipt.in_doubt_since is None:
+        return _doubt(run, receipt, "the process that sent it ended")  # who knows when: perhaps just now
+    if not settled:
         return receipt
+    if receipt.uploads >= UPLOADS:
+        _record(run, receipt.but(uploads=0))
+        raise LoadError(
+            f"chunk {receipt.chunk} did not reach job {receipt.batch_id} in {UPLOADS} attempts: {receipt.doubt}",
+            hint="run again to go on from there once the platform is well",
+        )
     return _upload(tc, run, receipt)
+
+
+def _doubt(run: Run, receipt: Receipt, why: str) -> Receipt:
+    """Note that an upload broke off and what became of it is not known."""
+    return _record(run, receipt.but(in_doubt_since=_now(), doubt=why))
 
 
 def _collect(tc: "ThreatConnect", run: Run, receipt: Receipt) -> Receipt:
@@ -128,8 +138,13 @@ def _job(receipt: Receipt) -> int:
 
 
 def _outcome_unknown(error: ApiError | ConnectionFailedError) -> bool:
-    """Whether the platform may have acted although the request failed; a gateway's 5xx says nothing about it."""
-    return error.outcome_unknown if isinstance(error, ConnectionFailedError) else error.status >= 500
+    """Whether the platform may have acted although the request failed.
+
+    What a gateway says (5xx, a page of its own with 200, a redirect) tells nothing about it; a platform's 4xx does.
+    """
+    if isinstance(error, ConnectionFailedError):
+        return error.outcome_unknown
+    return error.status >= 500 or error.status < 400
 
 
 def _age(moment: datetime) -> float:

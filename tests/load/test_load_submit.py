@@ -1,10 +1,11 @@
 import json
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from fake_platform import OWNER, FakePlatform, hosts
+from fake_platform import OWNER, Death, FakePlatform, hosts
 from pyarrow import csv
 from upath import UPath
 
@@ -230,7 +231,7 @@ def test_an_upload_that_never_arrives_ends_the_load(tmp_path: Path) -> None:
             raise ApiError("gateway", status=502)
 
     platform.before = fail
-    with pytest.raises(LoadError, match="did not reach job 1 in 3 attempts"):
+    with pytest.raises(LoadError, match="did not reach job 1 in 3 attempts: gateway"):
         submit(platform, run)
     platform.before = lambda name, call: None
     assert submit(platform, run).succeeded == 4
@@ -250,6 +251,77 @@ def test_an_upload_still_in_doubt_is_not_repeated(tmp_path: Path, monkeypatch: p
     for _ in range(5):
         advance(platform, run)
     assert platform.calls.count("upload") == 1
+
+
+def test_the_wait_for_a_slow_upload_begins_when_it_broke_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway that gives up after a minute has passed the file on all the same: the platform is still reading it."""
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    monkeypatch.setattr(steps, "SETTLE", 10.0)
+    monkeypatch.setattr(steps, "_now", lambda: moment)
+    run = planned(tmp_path / "run", 4)
+    platform = FakePlatform()
+
+    def give_up_after_a_minute(name: str, call: int) -> None:
+        nonlocal moment
+        if name == "upload":
+            moment += timedelta(seconds=60)
+            raise ApiError("504 Gateway Timeout", status=504)
+
+    platform.before = give_up_after_a_minute
+    for _ in range(3):
+        advance(platform, run)
+        moment += timedelta(seconds=3)
+    platform.before = lambda name, call: None
+    assert platform.calls.count("upload") == 1
+    platform.upload(1, run.content(0))  # at last
+    assert submit(platform, run).succeeded == 4
+    assert set(platform.loaded().values()) == {1}
+
+
+def test_the_wait_for_an_upload_whose_process_died_begins_with_the_next_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    monkeypatch.setattr(steps, "SETTLE", 10.0)
+    monkeypatch.setattr(steps, "_now", lambda: moment)
+    run = planned(tmp_path / "run", 4)
+    platform = FakePlatform()
+
+    def die(name: str, call: int) -> None:
+        if name == "upload":
+            raise Death
+
+    platform.before = die
+    with pytest.raises(Death):
+        advance(platform, run)
+    platform.before = lambda name, call: None
+    moment += timedelta(seconds=60)  # how long it had been uploading before it died, nobody knows
+    advance(platform, run)
+    assert platform.calls.count("upload") == 1
+    (receipt,) = run.receipts()
+    assert receipt.doubt == "the process that sent it ended"
+    moment += timedelta(seconds=10)
+    advance(platform, run)
+    assert platform.calls.count("upload") == 2
+
+
+@pytest.mark.parametrize("status", [200, 302])
+def test_a_page_of_somebody_elses_leaves_an_upload_in_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(steps, "SETTLE", 3600.0)
+    run = planned(tmp_path / "run", 4)
+    platform = FakePlatform()
+
+    def sign_in(name: str, call: int) -> None:
+        if name == "upload":
+            raise ApiError("an HTML page titled 'Sign in'", status=status)
+
+    platform.before = sign_in
+    for _ in range(3):
+        advance(platform, run)
+    assert platform.calls.count("upload") == 1
+    assert run.receipts()[0].doubt == "an HTML page titled 'Sign in'"
 
 
 def test_a_refused_file_says_which_chunk_and_why(tmp_path: Path) -> None:
