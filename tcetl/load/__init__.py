@@ -4,7 +4,7 @@ from tcetl.load.finish import finish
 from tcetl.load.parts import MAX_PARTS, chunks_of, parts
 from tcetl.load.plan import MAX_BYTES, MAX_RECORDS, plan
 from tcetl.load.report import JobTime, LoadReport
-from tcetl.load.retry import retry
+from tcetl.load.retry import rehearse, retry
 from tcetl.load.run import Chunk, Receipt, Run
 from tcetl.load.stuck import abandon
 from tcetl.load.submit import Progress, advance, submit, submit_chunks
@@ -27,6 +27,7 @@ __all__ = [
     "finish",
     "parts",
     "plan",
+    "rehearse",
     "retry",
     "submit",
     "submit_chunks",

@@ -1,26 +1,42 @@
 """What somebody changed in a run's dead letters before a retry.
 
-The file to edit is ``rejects.csv``: mend ``type`` or ``summary`` of a row, or the JSON in its ``record``; delete the
-row of a record that is not to be sent again. A row is known again by whichever of the two was left alone, so a row
-whose value *and* record were changed is refused, as is one that was added. ``rejects.parquet`` stays what the
-platform said.
+The file to edit is ``rejects.csv``, in any spreadsheet or editor: mend ``type`` or ``summary`` of a row, or the JSON in
+its ``record``; delete the row of a record that is not to be sent again. Every row keeps the number of its ``letter``,
+which is how it is known again: rows and columns may be sorted, other cells reformatted, columns added.
+``rejects.parquet`` stays what the platform said.
+
+Where value and record were both changed they must say the same, or only one of them a new value. What a spreadsheet
+changes by itself (see :mod:`tcetl.load.spreadsheet`) is taken as untouched or refused, never sent.
 """
 
 import hashlib
+from collections import Counter
+from dataclasses import dataclass
 from io import BufferedReader
 from typing import Any, Final, cast
 
-import msgspec
 import polars as pl
 
-from tcetl.errors import InvalidValueError, LoadError
-from tcetl.indicators import SEPARATOR, TYPES, canonical
+from tcetl.errors import LoadError
+from tcetl.load.mend import REFUSALS, Named, mend
 from tcetl.load.run import Run
+from tcetl.load.spreadsheet import LETTER, read_sheet, spoilt, untouched
 from tcetl.load.storage import RunPath
 
 _EDITABLE: Final = ("type", "summary", "record")
-_COLUMNS: Final = ("stage", "source", "file", "row", "raw", "code", "severity", *_EDITABLE)
+_FIXED: Final = ("row", "code")  # what shows that a letter's number still stands beside its own row
+_COLUMNS: Final = [LETTER, *_FIXED, *_EDITABLE]
+_BATCH: Final = 10_000
 _SHOWN: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """One record that somebody changed: the index of its letter, and what it was and is called."""
+
+    index: int
+    was: Named
+    now: Named
 
 
 def digest(path: RunPath) -> str:
@@ -31,129 +47,151 @@ def digest(path: RunPath) -> str:
 
 def is_edited(run: Run) -> bool:
     """Whether ``rejects.csv`` of *run* is not the file that ended the load any more."""
-    if not (run.report_path.exists() and run.rejects_text_path.exists()):
+    if not run.report_path.exists():
         return False
-    return digest(run.rejects_text_path) != run.report().rejects_sha256
+    return not run.rejects_text_path.exists() or digest(run.rejects_text_path) != run.report().rejects_sha256
 
 
-def apply_edits(run: Run, letters: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
-    """Return those of *letters* that ``rejects.csv`` of *run* still has, as they stand there now.
+def apply_edits(run: Run, letters: pl.DataFrame, rejects: pl.DataFrame) -> tuple[pl.DataFrame, list[Mend]]:
+    """Return those of *letters* that ``rejects.csv`` of *run* still has, as they stand there now, and the changes.
 
     Args:
         run: A finished load.
         letters: Its dead letters (REJECTS and a column ``index``) whose records can be sent again.
-        others: Its other rows of REJECTS; they may be deleted, but not changed.
+        rejects: All of its rejects, likewise; the others may be deleted, but not changed.
 
     Returns:
-        The letters kept, in order, changed values in canonical form and in their records.
+        The letters kept, in order, changed values in canonical form and in their records; and what was changed.
 
     Raises:
         LoadError: The file cannot be read, has rows that are not this run's, or values that are no valid indicators.
     """
-    rows = _read(run)
-    known = _texts(letters).select("index", *(pl.col(name).alias(f"{name}_was") for name in _EDITABLE))
-    mine = rows.filter(stage="load", severity="error")
-    by_record = mine.join(known, left_on="record", right_on="record_was").with_columns(record_was="record")
-    by_value = mine.join(by_record, on="line", how="anti").join(
-        known, left_on=["type", "summary"], right_on=["type_was", "summary_was"]
+    rows = _rows(run)
+    was = _texts(rejects).select(
+        LETTER,
+        "index",
+        pl.col("index").is_in(letters["index"].implode()).alias("sendable"),
+        *(pl.col(name).alias(f"{name}_was") for name in (*_FIXED, *_EDITABLE)),
     )
-    by_value = by_value.with_columns(type_was="type", summary_was="summary")
-    kept = pl.concat([by_record, by_value.select(by_record.columns)])
-    _refuse_strangers(run, rows.join(kept, on="line", how="anti"), others)
-    if (twice := kept.filter(pl.col("index").is_duplicated())).height:
-        raise _unusable(run, [f"row {line} is the same record as another row" for line in twice["line"]])
+    known = rows.join(was, on=LETTER, how="left", maintain_order="left")
+    problems = _Problems(run)
+    for row in known.filter(pl.col("index").is_null()).iter_rows(named=True):
+        problems.add(row, f"there is no dead letter {row[LETTER]!r}; rows cannot be added")
+    for row in known.filter(pl.col(LETTER).is_duplicated()).iter_rows(named=True):
+        problems.add(row, f"letter {row[LETTER]} is there twice")
+    problems.raise_if_any()
 
-    changed = kept.filter(pl.any_horizontal(pl.col(name) != pl.col(f"{name}_was") for name in _EDITABLE))
+    kept = known.filter(pl.col("sendable"))
+    differing = pl.any_horizontal(pl.col(name) != pl.col(f"{name}_was") for name in (*_FIXED, *_EDITABLE))
+    changed: list[dict[str, Any]] = []
+    for row in known.filter(differing).iter_rows(named=True):
+        if why := _misplaced(row) or _spoilt(row):
+            problems.add(row, why)
+        elif any(not _untouched(row, name) for name in _EDITABLE):
+            if row["sendable"]:
+                changed.append(row)
+            else:
+                problems.add(row, "it is no record to send again; mend it in its source and load that")
+    problems.raise_if_any()
+    _refuse_shuffled(changed, problems)
+
     mended: list[dict[str, Any]] = []
-    problems: list[str] = []
-    for row in changed.iter_rows(named=True):
+    mends: list[Mend] = []
+    for row in changed:
         try:
-            mended.append({"index": row["index"]} | _mend(row))
-        except (InvalidValueError, msgspec.DecodeError, ValueError) as error:
-            problems.append(f"row {row['line']}: {error}")
-    if problems:
-        raise _unusable(run, problems)
+            name, record = _mended(row)
+        except REFUSALS as error:
+            problems.add(row, str(error))
+        else:
+            mended.append({"index": row["index"], **name._asdict(), "record": record})
+            mends.append(Mend(row["index"], Named(row["type_was"], row["summary_was"]), name))
+    problems.raise_if_any()
     update = pl.DataFrame(mended, schema={"index": letters.schema["index"], **dict.fromkeys(_EDITABLE, pl.String)})
-    return letters.join(kept, on="index", how="semi", maintain_order="left").update(update, on="index")
+    return letters.join(kept, on="index", how="semi", maintain_order="left").update(update, on="index"), mends
 
 
-def _read(run: Run) -> pl.DataFrame:
-    """The rows of the file as text, with the number that a spreadsheet gives them (the header is row 1)."""
-    try:
-        rows = pl.read_csv(run.rejects_text_path.read_bytes(), infer_schema=False)
-    except pl.exceptions.NoDataError:
-        raise _unusable(run, ["it is empty"]) from None
-    except pl.exceptions.PolarsError as error:
-        raise _unusable(run, [str(error)]) from error
-    if missing := [name for name in _COLUMNS if name not in rows.columns]:
-        raise _unusable(run, [f"it has no column {', '.join(missing)}"])
-    return _texts(rows.with_row_index("line", offset=2))
+class _Problems:
+    """Collects what is wrong with the file, by row, to tell all of it at once."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._found: list[tuple[int, str]] = []
+
+    def add(self, row: dict[str, Any], why: str) -> None:
+        self._found.append((row["line"], why))
+
+    def raise_if_any(self) -> None:
+        if self._found:
+            shown = [f"row {line}: {why}" for line, why in sorted(self._found)[:_SHOWN]]
+            more = len(self._found) - len(shown)
+            raise _unusable(self._run, "; ".join(shown) + (f"; and {more} more" if more else ""))
 
 
-def _texts(rows: pl.DataFrame) -> pl.DataFrame:
-    """*rows* as a CSV file holds them: all text, where null and empty are the same."""
-    return rows.with_columns(pl.col(name).cast(pl.String).fill_null("") for name in _COLUMNS)
-
-
-def _refuse_strangers(run: Run, rows: pl.DataFrame, others: pl.DataFrame) -> None:
-    strangers = rows.join(_texts(others), on=list(_COLUMNS), how="anti")
-    if strangers.height:
-        raise _unusable(
-            run,
-            [
-                f"row {row['line']}: value and record were both changed, or it is none of the run's rows"
-                if row["stage"] == "load"
-                else f"row {row['line']}: refused before it was sent; mend it in its source and load that"
-                for row in strangers.head(_SHOWN + 1).iter_rows(named=True)
-            ],
-        )
-
-
-def _mend(row: dict[str, Any]) -> dict[str, str]:
-    """The changed row's type, summary in canonical form, and record."""
-    document = msgspec.json.decode(row["record"])
-    if not isinstance(document, dict):
-        raise ValueError("the record is no JSON object")
-    if row["record"] == row["record_was"]:
-        return _revalued(document, row)
-    kind = str(document.get("type", ""))
-    given = _value(document, kind)
-    if kind not in TYPES:
-        return {"type": kind, "summary": given or row["summary"], "record": _encode(document)}
-    summary = canonical(kind, given)
-    record = document if summary == given else _with_value(document, kind, summary)
-    return {"type": kind, "summary": summary, "record": _encode(record)}
-
-
-def _revalued(document: dict[str, Any], row: dict[str, Any]) -> dict[str, str]:
-    kind, summary = row["type"].strip(), row["summary"].strip()
-    if kind in TYPES or kind != row["type_was"]:
-        summary = canonical(kind, summary)
-    elif "summary" not in document:
-        raise ValueError(f"the value of a {kind} is in its record: mend it there")
-    return {"type": kind, "summary": summary, "record": _encode(_with_value(document, kind, summary))}
-
-
-def _value(document: dict[str, Any], kind: str) -> str:
-    keys = TYPES[kind].value_keys if kind in TYPES else ()
-    parts = [str(document[key]) for key in keys if document.get(key) is not None]
-    return SEPARATOR.join(parts) or str(document.get("summary", ""))
-
-
-def _with_value(document: dict[str, Any], kind: str, summary: str) -> dict[str, Any]:
-    """*document* as a *kind* called *summary*, a key that every type knows, with all else as it was."""
-    was = document.get("type")
-    valued = {"type", "summary", *(TYPES[was].value_keys if was in TYPES else ())}
-    return {"type": kind, "summary": summary, **{key: value for key, value in document.items() if key not in valued}}
-
-
-def _encode(document: dict[str, Any]) -> str:
-    return msgspec.json.encode(document).decode()
-
-
-def _unusable(run: Run, problems: list[str]) -> LoadError:
-    shown = "; ".join(problems[:_SHOWN]) + ("; …" if len(problems) > _SHOWN else "")
+def _unusable(run: Run, why: str) -> LoadError:
     return LoadError(
-        f"{run.rejects_text_path} cannot be used: {shown}",
-        hint="mend type and summary, or the record, of rows of stage load; or delete rows",
+        f"{run.rejects_text_path} cannot be used: {why}",
+        hint="mend type and summary, or the record, of what the platform refused; or delete rows. To begin with it "
+        f"anew, delete the file and run: tcetl batch resume {run.path}",
     )
+
+
+def _rows(run: Run) -> pl.DataFrame:
+    """The rows of the file as text, with the number that a spreadsheet gives them."""
+    schema = {"line": pl.Int64, **dict.fromkeys(_COLUMNS, pl.String)}
+    parts = [pl.DataFrame(schema=schema)]
+    try:
+        with run.rejects_text_path.open("rb") as stream:
+            batch: list[dict[str, Any]] = []
+            for line, cells in read_sheet(stream, _COLUMNS):
+                cells[LETTER] = cells[LETTER].removesuffix(".0").lstrip("0")
+                batch.append({"line": line} | cells)
+                if len(batch) == _BATCH:
+                    parts.append(pl.DataFrame(batch, schema=schema))
+                    batch = []
+            parts.append(pl.DataFrame(batch, schema=schema))
+    except FileNotFoundError:
+        raise LoadError(
+            f"{run.rejects_text_path} is gone", hint=f"put it back, or make it anew: tcetl batch resume {run.path}"
+        ) from None
+    except ValueError as error:
+        raise _unusable(run, str(error)) from error
+    return pl.concat(parts)
+
+
+def _texts(rejects: pl.DataFrame) -> pl.DataFrame:
+    """*rejects* as the file holds them: all text, null and empty the same, each with the number of its letter."""
+    return rejects.with_columns(
+        (pl.col("index") + 1).cast(pl.String).alias(LETTER),
+        *(pl.col(name).cast(pl.String).fill_null("") for name in (*_FIXED, *_EDITABLE)),
+    )
+
+
+def _misplaced(row: dict[str, Any]) -> str | None:
+    if all(_untouched(row, name) for name in _FIXED):
+        return None
+    return f"letter {row[LETTER]} is of row {row['row_was']}, code {row['code_was']}: sort rows as a whole"
+
+
+def _untouched(row: dict[str, Any], name: str) -> bool:
+    return untouched(row[name], row[f"{name}_was"])
+
+
+def _spoilt(row: dict[str, Any]) -> str | None:
+    found = (spoilt(row[name], row[f"{name}_was"]) for name in _EDITABLE if not _untouched(row, name))
+    return next((why for why in found if why), None)
+
+
+def _refuse_shuffled(changed: list[dict[str, Any]], problems: _Problems) -> None:
+    """Refuse values that only changed places among rows: one column was sorted and the others were not."""
+    for name in ("summary", "record"):
+        moved = [row for row in changed if not _untouched(row, name)]
+        if len(moved) > 1 and Counter(row[name] for row in moved) == Counter(row[f"{name}_was"] for row in moved):
+            problems.add(moved[0], f"the column {name} was sorted without the others")
+    problems.raise_if_any()
+
+
+def _mended(row: dict[str, Any]) -> tuple[Named, str]:
+    was, now = Named(row["type_was"], row["summary_was"]), Named(row["type"], row["summary"])
+    revalued = not (_untouched(row, "type") and _untouched(row, "summary"))
+    rewritten = not _untouched(row, "record")
+    return mend(row["record_was"], was, value=now if revalued else None, content=row["record"] if rewritten else None)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import msgspec
 import polars as pl
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 
 from tcetl import schema
@@ -18,6 +17,7 @@ from tcetl.load.deadletters import dead_letters
 from tcetl.load.edits import digest, is_edited
 from tcetl.load.report import JobTime, LoadReport
 from tcetl.load.run import Receipt, Run
+from tcetl.load.spreadsheet import SheetWriter
 from tcetl.load.storage import replacing, write_whole
 from tcetl.load.threshold import MaxErrors, allowed
 
@@ -133,17 +133,17 @@ def _write_rejects(run: Run, receipts: list[Receipt], tally: _Tally) -> str:
 
     A CSV that somebody has edited for a retry stays as it is.
     """
-    kept = run.report().rejects_sha256 if is_edited(run) else None
+    kept = run.report().rejects_sha256 if run.rejects_text_path.exists() and is_edited(run) else None
     with (
         replacing(run.rejects_path) as parquet,
         nullcontext(io.BytesIO()) if kept else replacing(run.rejects_text_path) as text,
         pq.ParquetWriter(parquet, schema.REJECTS, compression="zstd") as columns,
-        pyarrow.csv.CSVWriter(text, schema.REJECTS) as lines,
     ):
+        sheet = SheetWriter(text)
         for table in _rejects(run, receipts, tally):
             columns.write_table(table)
             if not kept:
-                lines.write_table(table)
+                sheet.write(table)
     return kept or digest(run.rejects_text_path)
 
 

@@ -6,6 +6,7 @@ The new run is linked to its parent by path, and its counts begin where the pare
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import pyarrow as pa
 
 from tcetl import schema
 from tcetl.errors import LoadError
-from tcetl.load.edits import apply_edits, digest, is_edited
+from tcetl.load.edits import Mend, apply_edits, digest, is_edited
 from tcetl.load.plan import MAX_BYTES, MAX_RECORDS, write_plan
 from tcetl.load.run import Run
 from tcetl.load.storage import AnyPath, RunPath, locate, write_whole
@@ -63,7 +64,7 @@ def retry(
     """
     parent = Run.open(run_dir)
     with parent.exclusive():
-        report = parent.report()
+        parent.report()  # or it is not finished
         link_path = parent.path / "retry.json"
         link = msgspec.json.decode(link_path.read_bytes(), type=_Link) if link_path.exists() else None
         path = locate(new_run_dir if new_run_dir is not None else link.run_dir if link else _beside(parent.path))
@@ -79,45 +80,85 @@ def retry(
                     hint=f"submit {path}, and mend what that does not load in its own rejects.csv",
                 )
             return _own(path, parent)
-
-        with parent.rejects_path.open("rb") as stream:
-            rejects = pl.read_parquet(stream).with_row_index("index")
-        lost = rejects.filter(severity="error").filter(pl.col("chunk").is_not_null())
-        nobodys = lost.filter(pl.col("record").is_null())
-        letters = lost.filter(pl.col("record").is_not_null())
-        if letters.is_empty():
-            what = "all of its dead letters name no record" if nobodys.height else "all its records were loaded"
-            raise LoadError(f"{parent.path} has nothing to retry: {what}", hint=f"see {report.rejects_path}")
-        others = rejects.join(letters, on="index", how="anti")
-        kept = apply_edits(parent, letters, others) if is_edited(parent) else letters
-
-        unique = kept.unique(["type", "summary"], keep="first", maintain_order=True)
-        twins = kept.join(unique, on="index", how="anti")
-        removed = letters.join(kept, on="index", how="anti")
-        counts: dict[str, Any] = {
-            "rows_read": lost.height,
-            "rejected": {
-                code: rows.height for code, rows in ((REMOVED, removed), (UNATTRIBUTED, nobodys)) if rows.height
-            },
-            "duplicates": twins.height,
-        }
+        owed = _owed(parent)
         write_whole(link_path, msgspec.json.encode(_Link(_name(path), edited)))
-        return write_plan(
-            _records(unique),
-            pa.concat_tables(
-                [
-                    _set_aside(removed, REMOVED, "load", "deleted from the dead letters before the retry"),
-                    _set_aside(nobodys, UNATTRIBUTED, "load", "names no record with certainty"),
-                    _set_aside(twins, "duplicate", "duplicate", "mended to the same value as another record"),
-                ]
-            ),
-            path,
-            settings=parent.settings,
-            counts=counts,
-            max_records=max_records,
-            max_bytes=max_bytes,
-            parent=_name(parent.path),
-        )
+        return _plan(parent, owed, path, max_records, max_bytes)
+
+
+def rehearse(run_dir: AnyPath, scratch: AnyPath, *, max_records: int = MAX_RECORDS, max_bytes: int = MAX_BYTES) -> Run:
+    """Plan in *scratch* what `retry` would send, and leave *run_dir* as it is.
+
+    Raises:
+        LoadError: The load is not finished, all of it was loaded, or the edits cannot be used.
+    """
+    parent = Run.open(run_dir)
+    return _plan(parent, _owed(parent), locate(scratch), max_records, max_bytes)
+
+
+@dataclass(frozen=True)
+class _Owed:
+    """What becomes of the records that a load did not load; the frames are REJECTS and ``index``, but for *mends*."""
+
+    records: int
+    again: pl.DataFrame
+    removed: pl.DataFrame
+    twins: pl.DataFrame
+    nobodys: pl.DataFrame
+    mends: list[Mend]
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """What the new run's counts begin with."""
+        # Complaints beyond the platform's own counts, of a job as a whole for instance, stand for no record.
+        unattributed = max(self.records - self.again.height - self.removed.height - self.twins.height, 0)
+        rejected = {REMOVED: self.removed.height, UNATTRIBUTED: unattributed}
+        return {
+            "rows_read": self.again.height + self.removed.height + self.twins.height + unattributed,
+            "rejected": {code: count for code, count in rejected.items() if count},
+            "duplicates": self.twins.height,
+            "mended": len(self.mends),
+        }
+
+
+def _owed(parent: Run) -> _Owed:
+    report = parent.report()
+    with parent.rejects_path.open("rb") as stream:
+        rejects = pl.read_parquet(stream).with_row_index("index")
+    lost = rejects.filter(severity="error").filter(pl.col("chunk").is_not_null())
+    nobodys = lost.filter(pl.col("record").is_null())
+    letters = lost.filter(pl.col("record").is_not_null())
+    if letters.is_empty():
+        what = "all of its dead letters name no record" if nobodys.height else "all its records were loaded"
+        raise LoadError(f"{parent.path} has nothing to retry: {what}", hint=f"see {report.rejects_path}")
+    kept, mends = apply_edits(parent, letters, rejects) if is_edited(parent) else (letters, [])
+    again = kept.unique(["type", "summary"], keep="first", maintain_order=True)
+    return _Owed(
+        records=report.failed + report.unprocessed,
+        again=again,
+        removed=letters.join(kept, on="index", how="anti"),
+        twins=kept.join(again, on="index", how="anti"),
+        nobodys=nobodys,
+        mends=mends,
+    )
+
+
+def _plan(parent: Run, owed: _Owed, path: RunPath, max_records: int, max_bytes: int) -> Run:
+    return write_plan(
+        _records(owed.again),
+        pa.concat_tables(
+            [
+                _set_aside(owed.removed, REMOVED, "load", "deleted from the dead letters before the retry"),
+                _set_aside(owed.nobodys, UNATTRIBUTED, "load", "names no record with certainty"),
+                _set_aside(owed.twins, "duplicate", "duplicate", "mended to the same value as another record"),
+            ]
+        ),
+        path,
+        settings=parent.settings,
+        counts=owed.counts,
+        max_records=max_records,
+        max_bytes=max_bytes,
+        parent=_name(parent.path),
+    )
 
 
 def _beside(path: RunPath) -> RunPath:

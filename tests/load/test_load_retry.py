@@ -16,7 +16,7 @@ from upath import UPath
 
 from tcetl.client.batch import BatchError, BatchSettings
 from tcetl.errors import LoadError, RejectedRecordsError
-from tcetl.load import Run, finish, plan, retry, steps, submit
+from tcetl.load import Run, finish, plan, rehearse, retry, steps, submit
 from tcetl.schema import REJECTS
 
 submitting = sys.modules["tcetl.load.submit"]
@@ -37,9 +37,9 @@ def failed(table: pa.Table, path: Path | UPath, platform: FakePlatform | None = 
 
 def edit(run: Run, change: Callable[[dict[str, str]], dict[str, str] | None]) -> None:
     """Change, or delete, every row of the dead letters as a spreadsheet would."""
-    rows = pl.read_csv(run.rejects_text_path, infer_schema=False).rows(named=True)
-    kept = [row for row in map(change, rows) if row is not None]
-    pl.DataFrame(kept, schema=dict.fromkeys(REJECTS.names, pl.String)).write_csv(run.rejects_text_path)
+    rows = pl.read_csv(run.rejects_text_path.read_bytes(), infer_schema=False)
+    kept = [row for row in map(change, rows.rows(named=True)) if row is not None]
+    run.rejects_text_path.write_bytes(pl.DataFrame(kept, schema=rows.schema).write_csv().encode())
 
 
 def sent(run: Run) -> list[dict[str, Any]]:
@@ -52,7 +52,7 @@ def test_exactly_what_failed_is_sent_again(tmp_path: Path) -> None:
     assert [name_of(record) for record in sent(child)] == [f"bad-{n:05}.example" for n in (3, 4, 17)]
     assert child.settings == parent.settings
     assert child.plan.parent == str(parent.path)
-    assert child.counts == {"rows_read": 3, "rejected": {}, "duplicates": 0}
+    assert child.counts == {"rows_read": 3, "rejected": {}, "duplicates": 0, "mended": 0}
     assert [row["row"] for row in child.origins(0).to_pylist()] == [4, 5, 18]
     report = submit(FakePlatform(lambda index, record: None), child)
     assert (report.rows_read, report.sent, report.succeeded, report.parent) == (3, 3, 3, str(parent.path))
@@ -129,8 +129,10 @@ def test_deleted_rows_and_equal_values_are_accounted_for(tmp_path: Path) -> None
         ({"type": "Hosts"}, "row 2: 'Hosts' is no indicator type"),
         ({"record": "{"}, "row 2: "),
         ({"record": "[]"}, "row 2: the record is no JSON object"),
-        ({"summary": "a.example", "record": "{}"}, "row 2: value and record were both changed"),
-        ({"stage": "normalise", "summary": "a.example"}, "row 2: refused before it was sent"),
+        ({"summary": "a.example", "record": '{"type":"Host","summary":"b.example"}'}, "row 2: .*let them say the same"),
+        ({"letter": "7"}, "row 2: there is no dead letter '7'"),
+        ({"letter": ""}, "row 2: there is no dead letter ''"),
+        ({"row": "9"}, "row 2: letter 1 is of row 2, code 0x1005: sort rows as a whole"),
     ],
 )
 def test_edits_that_cannot_be_used_are_named_and_nothing_is_planned(
@@ -143,7 +145,7 @@ def test_edits_that_cannot_be_used_are_named_and_nothing_is_planned(
     assert not Run.is_planned(tmp_path / "again")
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b'stage,"x\n'])
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b'letter,"x\n', b"\xe4\n"])
 def test_a_file_that_is_no_dead_letters_is_refused(tmp_path: Path, content: bytes) -> None:
     parent = failed(hosts(3, 1), tmp_path / "run")
     parent.rejects_text_path.write_bytes(content)
@@ -155,8 +157,51 @@ def test_a_row_twice_is_refused(tmp_path: Path) -> None:
     parent = failed(hosts(3, 1), tmp_path / "run")
     lines = parent.rejects_text_path.read_text().splitlines(keepends=True)
     parent.rejects_text_path.write_text("".join([*lines, lines[-1].replace("bad-00001.example", "a.example", 1)]))
-    with pytest.raises(LoadError, match=r"rejects\.csv cannot be used"):
+    with pytest.raises(LoadError, match="row 3: letter 1 is there twice"):
         retry(parent.path, tmp_path / "again")
+
+
+def test_a_file_that_is_gone_is_missed_and_made_anew(tmp_path: Path) -> None:
+    parent = failed(hosts(3, 1), tmp_path / "run")
+    parent.rejects_text_path.rename(tmp_path / "mine.csv")
+    with pytest.raises(LoadError, match=r"rejects\.csv is gone.*tcetl batch resume"):
+        retry(parent.path, tmp_path / "again")
+    finish(parent, max_errors=1)
+    assert parent.rejects_text_path.read_bytes() == (tmp_path / "mine.csv").read_bytes()
+
+
+def test_one_column_sorted_by_itself_is_noticed(tmp_path: Path) -> None:
+    parent = failed(hosts(9, 1, 4, 6), tmp_path / "run")
+    summaries = iter(["bad-00004.example", "bad-00006.example", "bad-00001.example"])
+    edit(parent, lambda row: row | {"summary": next(summaries)})
+    with pytest.raises(LoadError, match="the column summary was sorted without the others"):
+        retry(parent.path, tmp_path / "again")
+
+
+def test_value_and_record_may_both_be_mended(tmp_path: Path) -> None:
+    parent = failed(hosts(9, 1, 4), tmp_path / "run")
+
+    def mend(row: dict[str, str]) -> dict[str, str]:
+        if row["row"] == "2":  # the value in its cell, and something else in the record
+            return row | {"summary": "good.example", "record": row["record"].replace("{", '{"rating":3,', 1)}
+        return row | {"summary": "Fine.example", "record": '{"type":"Host","hostName":"fine.EXAMPLE","confidence":9}'}
+
+    edit(parent, mend)
+    child = retry(parent.path, tmp_path / "again")
+    assert sent(child) == [
+        {"type": "Host", "summary": "fine.example", "confidence": 9},
+        {"type": "Host", "summary": "good.example", "rating": 3},
+    ]
+    assert child.counts["mended"] == 2
+
+
+def test_a_rehearsal_leaves_no_trace(tmp_path: Path) -> None:
+    parent = failed(hosts(9, 1, 4), tmp_path / "run")
+    edit(parent, lambda row: row | {"summary": "good.example"} if row["row"] == "2" else row)
+    before = {path: path.read_bytes() for path in parent.path.rglob("*") if path.is_file()}
+    rehearsed = rehearse(parent.path, tmp_path / "scratch")
+    assert {path: path.read_bytes() for path in parent.path.rglob("*") if path.is_file()} == before
+    assert sent(retry(parent.path)) == sent(rehearsed)
 
 
 def test_finishing_again_keeps_what_was_edited(tmp_path: Path) -> None:
@@ -237,7 +282,7 @@ def test_dead_letters_of_nobody_are_carried_over(tmp_path: Path) -> None:
 
 def test_a_run_in_a_store_is_retried_there() -> None:
     parent = failed(hosts(5, 2), UPath("memory://retry/run"))
-    edited = parent.rejects_text_path.read_text().replace('"bad-00002.example"', '"good.example"', 1)
+    edited = parent.rejects_text_path.read_text().replace(",bad-00002.example,", ",good.example,", 1)
     parent.rejects_text_path.write_text(edited)
     child = retry("memory://retry/run", "memory://retry/again")
     assert submit(FakePlatform(lambda index, record: None), child).succeeded == 1
