@@ -28,7 +28,8 @@ import pyarrow.parquet as pq
 
 from tcetl.client.batch import BatchError, BatchSettings
 from tcetl.errors import LoadError
-from tcetl.load.lock import Check, exclusive
+from tcetl.load.lease import Check
+from tcetl.load.lock import exclusive
 from tcetl.load.report import LoadReport
 from tcetl.load.storage import AnyPath, RunPath, locate, sha256, write_whole
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from tcetl.client.batch import BatchStatus
 from tcetl.errors import ApiError, ConnectionFailedError, LoadError, TlsError
 from tcetl.load.finish import finish
-from tcetl.load.lock import Check
+from tcetl.load.lease import Check
 from tcetl.load.report import LoadReport
 from tcetl.load.run import Receipt, Run
 from tcetl.load.steps import start, step

@@ -2,11 +2,15 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import bucket
 import pytest
 from fake_platform import OWNER, FakePlatform, hosts
 from upath import UPath
@@ -15,7 +19,7 @@ from tcetl.client import ThreatConnect
 from tcetl.client.batch import BatchSettings
 from tcetl.config import Settings
 from tcetl.errors import LoadError
-from tcetl.load import Run, abandon, advance, finish, lock, plan, submit, submit_chunks
+from tcetl.load import Run, abandon, advance, finish, lease, plan, submit, submit_chunks
 from tcetl.load.lock import exclusive
 from tcetl.schema import REJECTS
 
@@ -29,6 +33,7 @@ with exclusive(Path(sys.argv[1]), json.loads(sys.argv[2])):
 """
 WORK = """
 import json, sys
+import bucket
 from tcetl.client import ThreatConnect
 from tcetl.load import Run, submit_chunks
 sys.stdin.readline()
@@ -47,7 +52,7 @@ def holder(folder: Path, chunks: list[int] | None = None) -> Iterator[subprocess
         process.kill()
 
 
-def planned(path: Path, records: int = 6, **options: int) -> Run:
+def planned(path: Path | UPath, records: int = 6, **options: int) -> Run:
     settings = BatchSettings(owner=OWNER)
     return plan(hosts(records), REJECTS.empty_table(), path, settings=settings, counts={}, **options)
 
@@ -139,18 +144,20 @@ def test_abandoning_a_job_leaves_the_other_chunks_to_whoever_works_on_them(tmp_p
         abandon(platform, run, job)
 
 
+@pytest.mark.parametrize("store", ["", "bucket://"], ids=["disk", "store"])
 def test_processes_share_a_run_and_double_nothing(
-    tmp_path: Path, tc_emulator: object, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tc_emulator: Any, monkeypatch: pytest.MonkeyPatch, store: str
 ) -> None:
     emulator = tc_emulator
     for name, value in (
         ("TC_API_URL", emulator.url),
         ("TC_ACCESS_ID", emulator.access_id),
         ("TC_SECRET_KEY", emulator.secret_key),
+        ("PYTHONPATH", str(Path(bucket.__file__).parent)),
     ):
         monkeypatch.setenv(name, value)
     settings = BatchSettings(owner=emulator.SOURCE)
-    run = plan(hosts(60), REJECTS.empty_table(), tmp_path / "run", settings=settings, counts={}, max_records=5)
+    run = plan(hosts(60), REJECTS.empty_table(), f"{store}{tmp_path}/run", settings=settings, counts={}, max_records=5)
     # The last one wants what the first two have, in the opposite order.
     parts = [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11], [11, 5]]
     workers = [
@@ -182,31 +189,51 @@ def test_processes_share_a_run_and_double_nothing(
 
 @pytest.fixture
 def folder(tmp_path: Path) -> UPath:
-    path = UPath(f"memory:/{tmp_path}")
-    path.mkdir(parents=True, exist_ok=True)
+    return UPath(f"bucket://{tmp_path}/run")
+
+
+def claim(folder: UPath, part: str, *, age: float = 0.0) -> UPath:
+    """A claim that somebody else put *age* seconds ago, by the clock of the store."""
+    path = folder / "claims" / f"{part}.another"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b'{"pid": 1, "host": "gone", "since": "then"}')
+    bucket.age(path, age)
     return path
 
 
+def claims(folder: UPath) -> list[str]:
+    return sorted(path.name.partition(".")[0] for path in (folder / "claims").iterdir())
+
+
 def test_a_lease_keeps_others_out_and_ends_with_its_block(folder: UPath) -> None:
-    with exclusive(folder):
+    with exclusive(folder, [1, 2]):
         with pytest.raises(LoadError, match="in use by process"), exclusive(folder):
             pass
-        assert (folder / "lock").exists()
-    assert not (folder / "lock").exists()
+        assert claims(folder) == ["00001", "00002"]
+    assert claims(folder) == []
 
 
-@pytest.mark.parametrize("content", [b'{"renewed": 0, "pid": 1, "host": "gone", "since": "then"}', b"{"])
-def test_a_lease_not_renewed_is_taken_over(folder: UPath, content: bytes) -> None:
-    (folder / "lock").write_bytes(content)
-    with exclusive(folder):
-        assert json.loads((folder / "lock").read_bytes())["renewed"] > 0
+@pytest.mark.parametrize(("part", "wanted"), [("all", None), ("all", [3]), ("00003", None), ("00003", [3])])
+def test_a_lease_not_renewed_is_nobodys(folder: UPath, part: str, wanted: list[int] | None) -> None:
+    claim(folder, part, age=lease.LEASE - 5)
+    with pytest.raises(LoadError, match="in use by process 1 on gone since then"), exclusive(folder, wanted):
+        pass
+    left = claim(folder, part, age=lease.LEASE + 5)
+    with exclusive(folder, wanted):
+        assert not left.exists()
+
+
+def test_a_lease_cut_off_while_it_was_written_counts_all_the_same(folder: UPath) -> None:
+    claim(folder, "all").write_bytes(b"{")
+    with pytest.raises(LoadError, match="in use by another process"), exclusive(folder):
+        pass
 
 
 def test_leases_are_renewed_while_they_are_held(folder: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "LEASE", 0.15)
+    monkeypatch.setattr(lease, "LEASE", 0.15)
 
     def renewed() -> list[float]:
-        return [json.loads((folder / "claims" / name).read_bytes())["renewed"] for name in ("00000", "00001")]
+        return [path.fs.modified(path.path).timestamp() for path in sorted((folder / "claims").iterdir())]
 
     with exclusive(folder, [0, 1]):
         first = renewed()
@@ -217,17 +244,66 @@ def test_leases_are_renewed_while_they_are_held(folder: UPath, monkeypatch: pyte
 
 
 def test_who_lost_a_lease_stops_and_leaves_it_to_the_other(folder: UPath, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = planned(folder / "run")
+    run = planned(folder)
     platform = FakePlatform()
-    monkeypatch.setattr(lock, "LEASE", 0.15)
-    others = json.dumps({"renewed": time.time() + 60, "token": "another's"}).encode()
+    monkeypatch.setattr(lease, "LEASE", 0.15)
 
     def lose_it(*_: object) -> None:
-        (run.path / "lock").write_bytes(others)
+        for path in (folder / "claims").iterdir():
+            path.unlink()
+        others.append(claim(folder, "all"))
         time.sleep(0.3)
 
+    others: list[UPath] = []
     platform.after = lose_it
-    with pytest.raises(LoadError, match=r"hold on .+ was lost"):
+    with pytest.raises(LoadError, match=r"hold on .+run was lost"):
         submit(platform, run)
     assert platform.calls.count("upload") == 1  # the step it was at, and none after
-    assert (run.path / "lock").read_bytes() == others
+    assert others[-1].exists()
+
+
+def test_of_many_that_find_a_dead_lease_at_once_at_most_one_gets_the_run(folder: UPath) -> None:
+    inside, most, held, refused = 0, 0, 0, 0
+    guard = threading.Lock()
+    start = threading.Barrier(6)
+
+    def contend(number: int) -> None:
+        nonlocal inside, most, held, refused
+        for turn in range(15):
+            start.wait()
+            if number == turn % 6:
+                claim(folder, "all", age=lease.LEASE * 2)
+            try:
+                with exclusive(folder, [0] if (turn + number) % 4 else None):
+                    with guard:
+                        inside, held = inside + 1, held + 1
+                        most = max(most, inside)
+                    time.sleep(0.005)
+                    with guard:
+                        inside -= 1
+            except LoadError:
+                with guard:
+                    refused += 1
+
+    with ThreadPoolExecutor(6) as pool:
+        for contender in [pool.submit(contend, number) for number in range(6)]:
+            contender.result()
+    assert (most, held + refused) == (1, 6 * 15)
+    assert held
+    assert refused
+
+
+def test_of_two_that_claim_at_the_same_moment_each_sees_the_other(
+    folder: UPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = lease._others
+
+    def after_the_other_claimed_too(*arguments: Any) -> list[UPath]:
+        monkeypatch.setattr(lease, "_others", look)
+        with pytest.raises(LoadError, match="in use by"), exclusive(folder):
+            pass
+        return look(*arguments)
+
+    monkeypatch.setattr(lease, "_others", after_the_other_claimed_too)
+    with exclusive(folder):
+        assert claims(folder) == ["all"]
