@@ -6,6 +6,7 @@ from typing import Any, BinaryIO
 
 from tcetl.errors import FeedError
 from tcetl.feeds.base import FILE, PLACE, POINTER, ROW, Feed, RawBatch
+from tcetl.feeds.comments import stated_records
 from tcetl.feeds.formats import FORMATS, recognise
 from tcetl.feeds.source import Folder, Source, locate
 from tcetl.feeds.unpack import Unpacking
@@ -22,6 +23,7 @@ __all__ = [
     "Source",
     "Unpacking",
     "open_feed",
+    "stated_records",
 ]
 
 

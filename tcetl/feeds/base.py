@@ -73,7 +73,7 @@ class Feed(Protocol):
 
     @property
     def format(self) -> str:
-        """The format it was opened with: ``csv`` or ``text``."""
+        """The name of the format it was opened with."""
 
     @property
     def columns(self) -> Sequence[str]:
@@ -82,6 +82,14 @@ class Feed(Protocol):
     @property
     def notes(self) -> Sequence[str]:
         """What a person should know about how the feed was read so far (an encoding that had to be guessed)."""
+
+    @property
+    def comments(self) -> Sequence[str]:
+        """What the feed said of itself beside its records so far, such as ``Number of entries: 6000``.
+
+        Comment lines without their sign, fields around a list of records as ``name: value``; the first hundred and the
+        last hundred. `stated_records` finds the count among them.
+        """
 
     def batches(self) -> Iterator[RawBatch]:
         """Yield the feed piece by piece, in bounded memory; raises `FeedError` when it cannot be read on."""

@@ -32,8 +32,8 @@ class Unreadable(NamedTuple):
 class Records:
     """The records in ``lines``, as far as they are complete.
 
-    After `read`, ``records`` and ``unreadable`` hold what was found and ``used`` how many lines are dealt with: unless
-    ``final``, a record that goes on beyond the lines is left for the next reader, with more of them.
+    After `read`, ``records``, ``unreadable`` and ``comments`` hold what was found and ``used`` how many lines are dealt
+    with: unless ``final``, a record that goes on beyond the lines is left for the next reader, with more of them.
     """
 
     lines: Sequence[str]
@@ -42,6 +42,7 @@ class Records:
     final: bool = False
     records: list[Record] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
     used: int = 0
     _start: int = 0
     _inside: bool = False
@@ -78,6 +79,7 @@ class Records:
             if not self._inside:
                 self._start = self.used
                 if text.startswith(COMMENT) or not text.strip():
+                    self.comments.append(text)
                     self.used += 1
                     continue
                 self._inside = True

@@ -20,6 +20,7 @@ class Given:
     file: str = "folder"
     format: str = "given"
     notes: tuple[str, ...] = ()
+    comments: tuple[str, ...] = ()
 
     @property
     def columns(self):

@@ -14,6 +14,7 @@ import pyarrow.csv as pa_csv
 
 from tcetl.errors import FeedError
 from tcetl.feeds.base import ROW, Malformed, RawBatch, reject_table
+from tcetl.feeds.comments import Comments
 from tcetl.feeds.decode import Decoder
 from tcetl.feeds.format import Format
 from tcetl.feeds.records import Record, Records
@@ -39,15 +40,22 @@ class TableFeed:
         self.dialect = dialect
         self._source = source
         self._decoder = Decoder()
+        self._comments = Comments()
 
     @property
     def notes(self) -> Sequence[str]:
         """What a person should know about how the feed was read so far."""
         return self._decoder.notes()
 
+    @property
+    def comments(self) -> Sequence[str]:
+        """What the comment lines read so far say."""
+        return self._comments.said()
+
     def batches(self) -> Iterator[RawBatch]:
         """Yield one batch per block of the file."""
         self._decoder = Decoder()
+        self._comments = Comments()
         skip_record = self.dialect.header
         line = 1
         carried: list[str] = []
@@ -63,6 +71,7 @@ class TableFeed:
                 lines = carried + self._decoder.lines(block)
                 found = Records(lines, self.dialect.delimiter, self.dialect.skip_initial_space, final=following is None)
                 found.read()
+                self._comments.add(found.comments)
                 records = found.records[1:] if skip_record else found.records
                 skip_record = skip_record and not found.records
                 yield self._batch(records, found, line)

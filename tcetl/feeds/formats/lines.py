@@ -6,6 +6,7 @@ from typing import Final
 import polars as pl
 
 from tcetl.feeds.base import ROW, RawBatch
+from tcetl.feeds.comments import Comments
 from tcetl.feeds.decode import Decoder
 from tcetl.feeds.format import Format
 from tcetl.feeds.sniff import HOSTS_LINE
@@ -18,6 +19,7 @@ REMARK: Final = "comment"
 # value without a slash before it.
 _CUT: Final = r"^(?:([^\s;/]+)\s*;|(.*?)\s+(?:#|;|//))\s*(.*)$"
 # A line of a hosts file: the address is no indicator, the one name behind it is.
+_SIGNS: Final = ("#", ";", "//")
 _SINK: Final = rf"^{HOSTS_LINE}\s*(?:#.*)?$"
 
 
@@ -33,18 +35,26 @@ class ListFeed:
         self.file = source.location
         self._source = source
         self._decoder = Decoder()
+        self._comments = Comments()
 
     @property
     def notes(self) -> Sequence[str]:
         """What a person should know about how the feed was read so far."""
         return self._decoder.notes()
 
+    @property
+    def comments(self) -> Sequence[str]:
+        """What the comment lines read so far say."""
+        return self._comments.said()
+
     def batches(self) -> Iterator[RawBatch]:
         """Yield one batch per block of the file."""
         self._decoder = Decoder()
+        self._comments = Comments()
         line = 1
         for block in self._source.blocks():
             lines = self._decoder.lines(block)
+            self._comments.add(text for text in lines if text.lstrip().startswith(_SIGNS))
             yield RawBatch(_values(lines, line))
             line += len(lines)
 
