@@ -25,7 +25,7 @@ with DAG(
         "confidence": Param(None, type=["null", "integer"], minimum=0, maximum=100),
         "rating": Param(None, type=["null", "number"], minimum=0, maximum=5),
         "tags": Param([], type="array", items={"type": "string"}, description="Tags for every indicator."),
-        "max_errors": Param(0, type="integer", minimum=0, description="Records that the platform may refuse."),
+        "max_errors": Param(0, type=["integer", "string"], description="Records the platform may refuse: 10, or 1%."),
     },
 ) as dag:
     plan = FeedPlanOperator(

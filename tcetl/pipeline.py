@@ -120,14 +120,15 @@ def load_feed(
     """
     settings = settings or BatchSettings(owner=owner)
     if Run.is_planned(run_dir):
-        _check_settings(Run.open(run_dir), settings)
+        check_settings(Run.open(run_dir), settings)
     else:
         tc.owner(owner)  # before any work: a typo here is the commonest mistake
         plan_feed(feed, owner, run_dir, settings=settings, on_progress=on_progress, **planning)
     return resume_load(tc, run_dir, on_progress=on_progress, **(submitting or {}))
 
 
-def _check_settings(run: Run, wanted: BatchSettings) -> None:
+def check_settings(run: Run, wanted: BatchSettings) -> None:
+    """Raise LoadError unless *run* was planned with the settings *wanted*."""
     planned, asked = run.settings.to_json(), wanted.to_json()
     if differing := [key for key in planned | asked if planned.get(key) != asked.get(key)]:
         key = differing[0]

@@ -23,6 +23,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "tcetl.airflow.operators.feed",
                     "tcetl.airflow.operators.upload",
+                    "tcetl.airflow.operators.run",
                     "tcetl.airflow.operators.download",
                     "tcetl.airflow.operators.export",
                 ],

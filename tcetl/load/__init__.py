@@ -6,7 +6,7 @@ from tcetl.load.plan import MAX_BYTES, MAX_RECORDS, plan
 from tcetl.load.report import JobTime, LoadReport
 from tcetl.load.retry import rehearse, retry
 from tcetl.load.run import Chunk, Receipt, Run
-from tcetl.load.stuck import abandon
+from tcetl.load.stuck import STUCK, StuckWatch, abandon, stuck_error
 from tcetl.load.submit import Progress, advance, submit, submit_chunks
 from tcetl.load.threshold import MaxErrors
 
@@ -14,6 +14,7 @@ __all__ = [
     "MAX_BYTES",
     "MAX_PARTS",
     "MAX_RECORDS",
+    "STUCK",
     "Chunk",
     "JobTime",
     "LoadReport",
@@ -21,6 +22,7 @@ __all__ = [
     "Progress",
     "Receipt",
     "Run",
+    "StuckWatch",
     "abandon",
     "advance",
     "chunks_of",
@@ -29,6 +31,7 @@ __all__ = [
     "plan",
     "rehearse",
     "retry",
+    "stuck_error",
     "submit",
     "submit_chunks",
 ]

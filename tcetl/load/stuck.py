@@ -7,7 +7,7 @@ which changes nothing under the default write types and doubles attributes under
 
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tcetl.client.batch import BatchStatus
 from tcetl.errors import LoadError, NotFoundError
@@ -15,6 +15,10 @@ from tcetl.load.run import Answer, Receipt, Run
 
 if TYPE_CHECKING:
     from tcetl.client import ThreatConnect
+
+
+STUCK: Final = 900.0
+"""Seconds that a job may stand still before it counts as stuck, unless told otherwise."""
 
 
 class StuckWatch:
@@ -37,6 +41,18 @@ class StuckWatch:
             for job, status in jobs.items()
         }
         return [status for status, since in self._seen.values() if now - since >= self._after]
+
+
+def stuck_error(run: Run, jobs: Iterable[BatchStatus], seconds: float) -> LoadError:
+    """Return the error to raise for *jobs* of *run* that have not moved for *seconds*."""
+    described = "; ".join(
+        f"job {job.id} stands still at {job.status} with {job.succeeded + job.failed} records answered for"
+        for job in jobs
+    )
+    return LoadError(
+        f"load {run.path} is stuck: {described}, for {seconds:g} s",
+        hint="run again to go on waiting; or abandon the job, run again, and retry its records (tcetl batch abandon)",
+    )
 
 
 def abandon(tc: "ThreatConnect", run: Run, batch_ids: Collection[int] = ()) -> list[int]:

@@ -15,7 +15,7 @@ from tcetl.load.lease import Check
 from tcetl.load.report import LoadReport
 from tcetl.load.run import Receipt, Run
 from tcetl.load.steps import start, step
-from tcetl.load.stuck import StuckWatch
+from tcetl.load.stuck import STUCK, StuckWatch, stuck_error
 from tcetl.load.threshold import MaxErrors, allowed
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 FAILURES: Final = 5
 """Steps in a row that may fail for passing reasons (the client has retried each already) before `submit` gives up."""
-STUCK: Final = 900.0
-"""Seconds that a job may stand still before `submit` says so, unless told otherwise."""
 POLL: Final = (0.25, 15.0)
 """Shortest and longest pause between two steps of `submit`; in between, an eighth of the time nothing happened."""
 
@@ -159,7 +157,7 @@ def _take_along(  # noqa: PLR0917 - what submit and submit_chunks were called wi
             if progress != before:
                 before, since = progress, time.monotonic()
             if stuck := watch.look(progress.running, time.monotonic()):
-                raise _stuck(run, stuck, stuck_after)
+                raise stuck_error(run, stuck, stuck_after)
         now = time.monotonic()
         if now >= deadline:
             raise LoadError(
@@ -219,17 +217,6 @@ def _passing(error: ApiError | ConnectionFailedError) -> bool:
     if isinstance(error, ConnectionFailedError):
         return not isinstance(error, TlsError)
     return error.status == 429 or error.status >= 500
-
-
-def _stuck(run: Run, jobs: list[BatchStatus], seconds: float) -> LoadError:
-    described = "; ".join(
-        f"job {job.id} stands still at {job.status} with {job.succeeded + job.failed} records answered for"
-        for job in jobs
-    )
-    return LoadError(
-        f"load {run.path} is stuck: {described}, for {seconds:g} s",
-        hint="run again to go on waiting; or abandon the job, run again, and retry its records (tcetl batch abandon)",
-    )
 
 
 def _open_jobs(run: Run, chunks: Collection[int] | None) -> str:

@@ -32,8 +32,15 @@ class Errors:
         errors[task_instance.task_id] = f"{type(error).__name__}: {error}"
 
 
-def run(dag: Any, job: dict[str, Any]) -> dict[str, Any]:
+def read_dags() -> dict[str, Any]:
+    bag = DagBag(dag_folder=os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+    assert not bag.import_errors, bag.import_errors
+    return bag.dags
+
+
+def run(job: dict[str, Any]) -> dict[str, Any]:
     errors.clear()
+    dag = read_dags()[job["dag_id"]]  # anew each time: a test run leaves its conf in them
     os.environ["AIRFLOW_CONN_THREATCONNECT_DEFAULT"] = json.dumps(job["connection"])
     for task in dag.tasks:
         task.retries = 0
@@ -51,7 +58,5 @@ def run(dag: Any, job: dict[str, Any]) -> dict[str, Any]:
 
 get_listener_manager().add_listener(Errors())
 warnings.simplefilter("error", RemovedInAirflow4Warning)
-bag = DagBag(dag_folder=os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
-assert not bag.import_errors, bag.import_errors
-results = [run(bag.dags[job["dag_id"]], job) for job in json.loads((HOME / "jobs.json").read_text())]
+results = [run(job) for job in json.loads((HOME / "jobs.json").read_text())]
 (HOME / "results.json").write_text(json.dumps(results, default=str))

@@ -10,6 +10,7 @@ import pytest
 from airflow_home import FEED, RECORDS, AirflowHome, connection
 
 INGEST, BULK, EXPORT = "threatconnect_feed_ingest", "threatconnect_bulk_to_lake", "threatconnect_siem_export"
+MAPPED, RETRY = "threatconnect_feed_ingest_mapped", "threatconnect_batch_retry"
 
 
 def _returned(result, task_id):
@@ -22,6 +23,7 @@ def emulator(tc_emulator_process):
     tc_emulator_process.seed(tc_emulator_process.SOURCE, 500)
     # The first job runs long enough for the task to defer.
     tc_emulator_process.add_fault("job_stuck", route="/v2/batch/*", method="POST", seconds=1.5)
+    tc_emulator_process.add_fault("job_half", route="/v2/batch/*", method="POST", fraction=0.4, nth=2)
     return tc_emulator_process
 
 
@@ -40,12 +42,20 @@ def results(emulator, home, tmp_path_factory):
     ingest = {"dag_id": INGEST, "connection": fine, "tasks": {"upload": {"patience": 0, "poll_interval": 0.2}}}
     jobs = {
         "ingest": ingest | {"conf": {"feed": str(feed)}},
-        "bulk": {"dag_id": BULK, "connection": fine, "conf": {}},
-        "export": {"dag_id": EXPORT, "connection": fine, "conf": {"formats": ["cef", "ndjson"]}},
         "wrong key": ingest
         | {"conf": {"feed": str(feed)}, "connection": connection(emulator, password="not-the-secret-key")},
         "no owner": ingest | {"conf": {"feed": str(feed), "tc_owner": "No Such Owner"}},
         "html": ingest | {"conf": {"feed": str(folder / "page.html")}},
+        "half": ingest | {"conf": {"feed": str(feed), "run_dir": str(folder / "half")}},
+        "retry": {"dag_id": RETRY, "connection": fine, "conf": {"run_dir": str(folder / "half")}},
+        "mapped": {
+            "dag_id": MAPPED,
+            "connection": fine,
+            "conf": {"feed": str(feed), "max_records": 1, "max_parts": 3},
+        },
+        "nothing to load": {"dag_id": MAPPED, "connection": fine, "conf": {"feed": str(folder / "bad.csv")}},
+        "bulk": {"dag_id": BULK, "connection": fine, "conf": {}},
+        "export": {"dag_id": EXPORT, "connection": fine, "conf": {"formats": ["cef", "ndjson"]}},
         "bulk disabled": {"dag_id": BULK, "connection": fine, "conf": {"tc_owner": emulator.SILENT_SOURCE}},
         "unreachable": {
             "dag_id": BULK,
@@ -53,6 +63,7 @@ def results(emulator, home, tmp_path_factory):
             "conf": {},
         },
     }
+    (folder / "bad.csv").write_text("type,indicator\nAddress,not an address\nURL,nor a URL\n")
     (folder / "page.html").write_text("<!DOCTYPE html><html><body>Please sign in</body></html>\n")
     return dict(zip(jobs, home.run(list(jobs.values())), strict=True))
 
@@ -63,9 +74,36 @@ def test_ingest_loads_every_record_by_one_upload_and_defers_meanwhile(results, e
     (report,) = _returned(result, "upload")
     assert (report["sent"], report["succeeded"], report["duplicates"]) == (RECORDS, RECORDS, 1)
     assert report["rows_read"] == report["sent"] + report["duplicates"] + sum(report["rejected"].values())
-    (upload,) = emulator.journal("/v2/batch/*", method="POST")
-    assert upload["status"] < 300
+    uploads = emulator.journal("/v2/batch/*", method="POST")
+    assert len(uploads) == 1 + 1 + 1 + RECORDS  # of ingest, half, retry and mapped
+    assert all(upload["status"] < 300 for upload in uploads)
     assert "Pausing task as DEFERRED" in home.log
+
+
+def test_retry_sends_what_was_not_loaded(results):
+    result = results["retry"]
+    assert result["state"] == "success", result["errors"]
+    (report,) = _returned(result, "upload")
+    assert (report["sent"], report["succeeded"]) == (3, 3)
+
+
+def test_mapped_ingest_uploads_each_part_by_a_task_of_its_own(results):
+    result = results["mapped"]
+    assert result["state"] == "success", result["errors"]
+    assert _returned(result, "parts") == [["0", "1-2", "3-4"]]
+    uploads = _returned(result, "upload")
+    assert sorted((upload["chunks"], upload["jobs"]) for upload in uploads) == [("0", 1), ("1-2", 2), ("3-4", 2)]
+    (report,) = _returned(result, "report")
+    assert (report["sent"], report["succeeded"], report["jobs"]) == (RECORDS, RECORDS, RECORDS)
+
+
+def test_mapped_ingest_of_nothing_but_bad_rows_is_judged_too(results):
+    result = results["nothing to load"]
+    assert result["state"] == "success", result["errors"]
+    assert ["upload", -1, "skipped"] in result["tasks"]
+    (report,) = _returned(result, "report")
+    assert (report["rows_read"], report["sent"], report["jobs"]) == (2, 0, 0)
+    assert sum(report["rejected"].values()) == 2
 
 
 def test_bulk_report_of_what_was_loaded_reaches_the_lake(results, emulator):
@@ -91,6 +129,7 @@ def test_export_writes_a_line_for_each_indicator_in_each_format(results):
 @pytest.mark.parametrize(
     ("job", "task", "error"),
     [
+        ("half", "upload", "RejectedRecordsError: 3 of 5 records"),
         ("wrong key", "upload", "AuthenticationError: .*401.*secret key"),
         ("no owner", "upload", "OwnerNotFoundError: .*No Such Owner"),
         ("html", "plan", "FeedError: .*HTML"),
@@ -107,14 +146,15 @@ def test_what_cannot_work_fails_the_task_and_says_why(results, job, task, error)
 
 def test_assets_carry_the_dataset_to_the_export(results, home):
     with sqlite3.connect(home.path / "airflow.db") as database:
-        events = dict(database.execute("select a.name, e.extra from asset_event e join asset a on a.id = e.asset_id"))
+        asset_events = "select a.name, e.extra from asset_event e join asset a on a.id = e.asset_id order by e.id desc"
+        first = dict(database.execute(asset_events))
         consumers = set(
             database.execute(
                 "select a.name, r.dag_id from dag_schedule_asset_reference r join asset a on a.id = r.asset_id"
             )
         )
-    assert json.loads(events["threatconnect_indicators"])["succeeded"] == RECORDS
-    assert json.loads(events["threatconnect_lake"])["dataset"] == _returned(results["bulk"], "download")[0]["dataset"]
+    assert json.loads(first["threatconnect_indicators"])["succeeded"] == RECORDS
+    assert json.loads(first["threatconnect_lake"])["dataset"] == _returned(results["bulk"], "download")[0]["dataset"]
     assert consumers == {("threatconnect_indicators", BULK), ("threatconnect_lake", EXPORT)}
 
 

@@ -10,11 +10,13 @@ from tcetl.airflow.operators.base import SURE_FAILURES, progress_log
 from tcetl.airflow.operators.download import ThreatConnectBulkDownloadOperator, ThreatConnectRetrieveOperator
 from tcetl.airflow.operators.export import IndicatorExportOperator
 from tcetl.airflow.operators.feed import FeedPlanOperator
+from tcetl.airflow.operators.run import BatchPartsOperator, BatchReportOperator, BatchRetryOperator
 from tcetl.airflow.operators.upload import ThreatConnectBatchUploadOperator
 from tcetl.errors import (
     ApiError,
     AuthenticationError,
     BulkReportError,
+    ConfigError,
     ConnectionFailedError,
     LoadError,
     OwnerNotFoundError,
@@ -60,8 +62,17 @@ def test_plan_keeps_what_an_earlier_try_planned(run_dir, feed, context):
 
 def test_plan_refuses_a_directory_of_another_owner(run_dir, feed, context):
     task = FeedPlanOperator(task_id="plan", feed=str(feed), run_dir=run_dir, tc_owner="Demo Community")
-    with pytest.raises(LoadError, match=r"holds a load into Demo Source, not Demo Community"):
+    with pytest.raises(LoadError, match=r"holds a load with owner 'Demo Source', not 'Demo Community'"):
         task.execute(context)
+
+
+def test_plan_takes_the_settings_of_the_jobs(default_connection, feed, tmp_path, context):
+    options = {"feed": str(feed), "run_dir": str(tmp_path / "run"), "max_records": 2}
+    result = FeedPlanOperator(task_id="plan", settings={"action": "Delete"}, **options).execute(context)
+    assert result["chunks"] == 3
+    assert Run.open(result["run_dir"]).settings.action == "Delete"
+    with pytest.raises(ConfigError, match="unexpected keyword argument 'acton'"):
+        FeedPlanOperator(task_id="plan", settings={"acton": "Delete"}, **options).execute(context)
 
 
 # --- upload
@@ -101,7 +112,7 @@ def test_upload_defers_while_jobs_run_and_ends_when_woken(default_connection, ru
     assert deferred.value.timeout > timedelta(hours=1)  # the trigger ends by itself before
 
     task.patience = 10
-    assert task.resume(context, {"deadline": arguments["deadline"]})["succeeded"] == RECORDS
+    assert task.resume(context, {"deadline": arguments["deadline"], "stuck": []})["succeeded"] == RECORDS
     assert len(default_connection.journal("/v2/batch/*", method="POST")) == 1
 
 
@@ -135,6 +146,18 @@ def test_upload_allows_as_many_as_it_is_told(default_connection, run_dir, contex
     assert result["failed"] + result["unprocessed"] == 3
 
 
+def test_upload_fails_when_the_trigger_saw_a_job_stand_still(default_connection, run_dir, context):
+    default_connection.add_fault("job_stuck", **UPLOAD)
+    task = _upload(run_dir, deferrable=True, patience=0, stuck_after=timedelta(minutes=5))
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(context)
+    _, arguments = deferred.value.trigger.serialize()
+    assert arguments["stuck_after"] == 300
+    event = {"deadline": arguments["deadline"], "stuck": arguments["batch_ids"]}
+    with pytest.raises(LoadError, match=r"is stuck: job \d+ stands still at Running .+ for 300 s"):
+        task.resume(context, event)
+
+
 def test_kill_says_which_jobs_go_on(default_connection, run_dir, context, capsys):
     default_connection.add_fault("job_stuck", **UPLOAD)
     task = _upload(run_dir, deferrable=True, patience=0)
@@ -143,6 +166,90 @@ def test_kill_says_which_jobs_go_on(default_connection, run_dir, context, capsys
     task.on_kill()
     (receipt,) = Run.open(run_dir).receipts()
     assert f"jobs {receipt.batch_id} go on at the platform" in capsys.readouterr().out
+
+
+# --- parts, report, retry
+
+
+@pytest.fixture
+def three_chunks(default_connection, feed, tmp_path, context):
+    """The run directory of a load of three chunks."""
+    path = str(tmp_path / "run")
+    FeedPlanOperator(task_id="plan", feed=str(feed), run_dir=path, max_records=2).execute(context)
+    return path
+
+
+def _judge(run_dir, **options):
+    return BatchReportOperator(task_id="report", run_dir=run_dir, **options)
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_parts_are_uploaded_apart_and_judged_together(default_connection, three_chunks, context, deferrable):
+    outlet = Asset("loaded")
+    names = BatchPartsOperator(task_id="parts", run_dir=three_chunks, max_parts="2").execute(context)
+    assert names == ["0", "1-2"]
+
+    results = [_upload(three_chunks, chunks=part, deferrable=deferrable).execute(context) for part in reversed(names)]
+
+    assert [(result["chunks"], result["jobs"], result["sent"]) for result in results] == [("1-2", 2, 3), ("0", 1, 2)]
+    report = _judge(three_chunks, outlets=[outlet]).execute(context)
+    assert (report["sent"], report["succeeded"], report["jobs"]) == (RECORDS, RECORDS, 3)
+    assert context["outlet_events"][outlet].extra == report
+    assert sum(default_connection.counts(default_connection.SOURCE).values()) == RECORDS
+    assert len(default_connection.journal("/v2/batch/*", method="POST")) == 3
+
+
+def test_parts_are_never_more_than_airflow_maps_over(three_chunks, context, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "2")
+    assert len(BatchPartsOperator(task_id="parts", run_dir=three_chunks).execute(context)) == 2
+
+
+def test_report_of_a_load_that_is_not_done_says_what_is_missing(three_chunks, context):
+    _upload(three_chunks, chunks="1-2").execute(context)
+    with pytest.raises(LoadError, match="1 of 3 chunks are open"):
+        _judge(three_chunks).execute(context)
+
+
+def test_part_leaves_the_judgement_to_the_report(default_connection, three_chunks, context):
+    default_connection.add_fault("job_half", **UPLOAD)
+    assert _upload(three_chunks, chunks="0").execute(context)["failed"] == 1
+    _upload(three_chunks, chunks="1-2").execute(context)
+    with pytest.raises(RejectedRecordsError, match="1 of 5 records were not loaded"):
+        _judge(three_chunks).execute(context)
+    assert Run.open(three_chunks).rejects_path.exists()
+    assert _judge(three_chunks, max_errors="20%").execute(context)["failed"] == 1
+
+
+def test_nobody_takes_a_part_that_another_has(three_chunks, context):
+    with Run.open(three_chunks).exclusive([1]):
+        with pytest.raises(LoadError, match=r"chunk 1 of run directory .+ is in use by process"):
+            _upload(three_chunks, chunks="1-2", deferrable=True).execute(context)
+        with pytest.raises(LoadError, match="is in use by process"):
+            _judge(three_chunks).execute(context)
+        assert _upload(three_chunks, chunks="0").execute(context)["succeeded"] == 2
+
+
+def test_kill_of_a_part_names_the_jobs_of_that_part(default_connection, three_chunks, context, capsys):
+    default_connection.add_fault("job_stuck", **UPLOAD, count=None)
+    tasks = [_upload(three_chunks, chunks=part, deferrable=True, patience=0) for part in ("0", "1-2")]
+    for task in tasks:
+        with pytest.raises(TaskDeferred):
+            task.execute(context)
+    tasks[0].on_kill()
+    jobs = [receipt.batch_id for receipt in Run.open(three_chunks).receipts()]
+    assert f"jobs {jobs[0]} go on at the platform" in capsys.readouterr().out
+
+
+def test_retry_plans_what_was_not_loaded_and_only_once(default_connection, run_dir, context):
+    default_connection.add_fault("job_half", **UPLOAD, fraction=0.4)
+    with pytest.raises(RejectedRecordsError):
+        _upload(run_dir).execute(context)
+    task = BatchRetryOperator(task_id="retry", run_dir=run_dir)
+    result = task.execute(context)
+    assert (result["records"], result["chunks"], result["parent"]) == (3, 1, run_dir)
+    assert task.execute(context) == result
+    assert _upload(result["run_dir"], deferrable=True).execute(context)["succeeded"] == 3
+    assert sum(default_connection.counts(default_connection.SOURCE).values()) == RECORDS
 
 
 # --- download and export
@@ -225,6 +332,9 @@ def test_template_fields_are_attributes():
     tasks = [
         FeedPlanOperator(task_id="a", feed="f"),
         _upload("runs/1"),
+        BatchPartsOperator(task_id="p", run_dir="runs/1"),
+        _judge("runs/1"),
+        BatchRetryOperator(task_id="r", run_dir="runs/1"),
         ThreatConnectBulkDownloadOperator(task_id="b", lake="lake"),
         ThreatConnectRetrieveOperator(task_id="c", lake="lake"),
         IndicatorExportOperator(task_id="d", dataset="lake", format="cef", out="x"),

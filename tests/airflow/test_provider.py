@@ -61,9 +61,11 @@ def test_modules_that_airflow_imports_while_it_starts_do_not_import_airflow(modu
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_dags_folder_holds_the_three_dags_and_nothing_else():
+def test_dags_folder_holds_the_dags_and_nothing_else():
     assert {path.name for path in dags_folder().glob("*.py")} == {
+        "threatconnect_batch_retry.py",
         "threatconnect_bulk_to_lake.py",
         "threatconnect_feed_ingest.py",
+        "threatconnect_feed_ingest_mapped.py",
         "threatconnect_siem_export.py",
     }

@@ -10,6 +10,7 @@ from tcetl.airflow.hooks.threatconnect import ThreatConnectHook
 from tcetl.airflow.triggers import batch
 from tcetl.airflow.triggers.batch import BatchJobsTrigger
 from tcetl.client import BatchSettings
+from tcetl.client.batch import BatchStatus
 
 
 @pytest.fixture
@@ -25,12 +26,13 @@ def job(default_connection, monkeypatch):
         yield tc.batch.create(BatchSettings(owner=default_connection.SOURCE))
 
 
-def _trigger(*batch_ids, seconds=30.0, poll_interval=0.05):
+def _trigger(*batch_ids, seconds=30.0, poll_interval=0.05, stuck_after=60.0):
     return BatchJobsTrigger(
         threatconnect_conn_id="threatconnect_default",
         batch_ids=batch_ids,
         poll_interval=poll_interval,
         deadline=time.time() + seconds,
+        stuck_after=stuck_after,
     )
 
 
@@ -44,7 +46,7 @@ def _fire(trigger):
 def test_serialises_to_ids_and_numbers():
     path, arguments = _trigger(1, 2).serialize()
     assert import_string(path)(**arguments).serialize() == (path, arguments)
-    assert set(arguments) == {"threatconnect_conn_id", "batch_ids", "poll_interval", "deadline"}
+    assert set(arguments) == {"threatconnect_conn_id", "batch_ids", "poll_interval", "deadline", "stuck_after"}
     json.dumps(arguments)
 
 
@@ -52,7 +54,7 @@ def test_fires_when_a_job_has_ended(default_connection, job):
     with ThreatConnectHook().get_conn() as tc:
         tc.batch.upload(job, b'{"indicator": [{"summary": "198.51.100.1", "type": "Address"}]}')
     trigger = _trigger(job)
-    assert _fire(trigger) == {"deadline": trigger.deadline}
+    assert _fire(trigger) == {"deadline": trigger.deadline, "stuck": []}
     assert time.time() < trigger.deadline
 
 
@@ -73,6 +75,12 @@ def test_passing_failures_are_waited_out(default_connection, job, monkeypatch):
     trigger = _trigger(job, seconds=1.5)
     _fire(trigger)
     assert time.time() >= trigger.deadline
+
+
+def test_fires_when_a_job_stands_still_and_names_it(default_connection, job):
+    trigger = _trigger(job, stuck_after=0.2)
+    assert _fire(trigger) == {"deadline": trigger.deadline, "stuck": [job]}
+    assert time.time() < trigger.deadline - 20
 
 
 @pytest.mark.parametrize("status", [400, 401, 404])
@@ -96,9 +104,9 @@ def test_the_event_loop_is_never_blocked(job, monkeypatch):
 
     def look(self, tc):
         threads.add(threading.get_ident())
-        return True
+        return [BatchStatus(id=job, status="Completed")]
 
-    monkeypatch.setattr(BatchJobsTrigger, "_any_finished", look)
+    monkeypatch.setattr(BatchJobsTrigger, "_look", look)
     _fire(_trigger(job))
     assert threads
     assert threading.get_ident() not in threads

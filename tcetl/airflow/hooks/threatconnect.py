@@ -1,5 +1,6 @@
 """From an Airflow connection to a ThreatConnect client."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -51,9 +52,13 @@ class ThreatConnectHook(BaseHook):
         """
         return ThreatConnect(self.settings)
 
-    async def aget_conn(self) -> ThreatConnect:
-        """As :meth:`get_conn`, for a trigger: asks for the connection without blocking the event loop."""
-        return ThreatConnect(_settings(await self.aget_connection(self.threatconnect_conn_id)))
+    async def aget_conn(self, **changes: Any) -> ThreatConnect:
+        """As :meth:`get_conn`, for a trigger: asks for the connection without blocking the event loop.
+
+        Args:
+            **changes: Fields of :class:`~tcetl.config.Settings` that are to differ from the connection's.
+        """
+        return ThreatConnect(replace(_settings(await self.aget_connection(self.threatconnect_conn_id)), **changes))
 
     def owner(self, name: str | None) -> str:
         """*name*, or the connection's default owner when it is empty.

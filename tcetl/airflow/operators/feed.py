@@ -1,16 +1,18 @@
 """A feed becomes a planned load."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from airflow.sdk import Context, conf
 
 from tcetl.airflow.operators.base import ThreatConnectOperator, progress_log
-from tcetl.errors import LoadError
-from tcetl.load import Run
-from tcetl.pipeline import plan_feed
+from tcetl.airflow.operators.run import planned
+from tcetl.client import BatchSettings
+from tcetl.errors import ConfigError
+from tcetl.load import MAX_RECORDS, Run
+from tcetl.pipeline import check_settings, plan_feed
 
 
 class FeedPlanOperator(ThreatConnectOperator):
@@ -27,6 +29,9 @@ class FeedPlanOperator(ThreatConnectOperator):
         rating: Rating (0-5) for rows without one.
         confidence: Confidence (0-100) for rows without one.
         tags: Tags for every indicator.
+        max_records: Most records in a batch job, at most 25,000.
+        settings: Settings of the batch jobs beside the owner: fields of :class:`tcetl.client.BatchSettings` such as
+            ``{"action": "Delete"}``; the defaults may be planned and uploaded again without harm.
         **kwargs: As for every operator.
     """
 
@@ -38,6 +43,8 @@ class FeedPlanOperator(ThreatConnectOperator):
         "rating",
         "confidence",
         "tags",
+        "max_records",
+        "settings",
         "threatconnect_conn_id",
     )
 
@@ -51,6 +58,8 @@ class FeedPlanOperator(ThreatConnectOperator):
         rating: float | None = None,
         confidence: int | None = None,
         tags: Sequence[str] = (),
+        max_records: int = MAX_RECORDS,
+        settings: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -61,18 +70,17 @@ class FeedPlanOperator(ThreatConnectOperator):
         self.rating = rating
         self.confidence = confidence
         self.tags = tags
+        self.max_records = max_records
+        self.settings = settings
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan the load, or take up the plan of an earlier try."""
         owner = self.hook.owner(self.tc_owner)
         run_dir = self.run_dir or _own_run_dir(context)
+        settings = self._settings(owner)
         if Run.is_planned(run_dir):
             run = Run.open(run_dir)
-            if run.settings.owner != owner:
-                raise LoadError(
-                    f"run directory {run_dir} holds a load into {run.settings.owner}, not {owner}",
-                    hint="name another run directory",
-                )
+            check_settings(run, settings)
             self.log.info("%s holds a plan already: going on with it", run_dir)
         else:
             run = plan_feed(
@@ -83,15 +91,17 @@ class FeedPlanOperator(ThreatConnectOperator):
                 rating=self.rating,
                 confidence=self.confidence,
                 tags=self.tags,
+                max_records=int(self.max_records),
+                settings=settings,
                 on_progress=progress_log(self.log.info),
             )
-        result = {
-            "run_dir": str(run.path),
-            "owner": run.settings.owner,
-            "chunks": len(run.chunks),
-            "records": sum(chunk.records for chunk in run.chunks),
-        }
-        return self.emit(context, result | dict(run.counts))
+        return self.emit(context, planned(run))
+
+    def _settings(self, owner: str) -> BatchSettings:
+        try:
+            return BatchSettings(owner=owner, **(self.settings or {}))
+        except TypeError as error:
+            raise ConfigError(f"settings {self.settings!r} are not those of a batch job: {error}") from None
 
 
 def _own_run_dir(context: Context) -> str:
