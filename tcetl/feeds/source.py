@@ -12,7 +12,7 @@ from typing import BinaryIO, Final, Protocol, cast, runtime_checkable
 
 from tcetl.errors import FeedError
 from tcetl.feeds.decode import Decoder
-from tcetl.feeds.text import BLOCK_SIZE, foreign, text_blocks
+from tcetl.feeds.text import BLOCK_SIZE, foreign, text_blocks, text_pieces
 from tcetl.feeds.unpack import Unpacking, archived, seekable, unpack
 
 Opener = Callable[[], BinaryIO]
@@ -77,6 +77,11 @@ class Source:
         """Yield the text in blocks of whole lines; only the last may lack its line end."""
         with self.open() as stream:
             yield from text_blocks(stream, self.location, size)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the text in pieces cut anywhere, for the parser of a document that may be one long line."""
+        with self.open() as stream:
+            yield from text_pieces(stream)
 
     @cached_property
     def foreign(self) -> str | None:

@@ -37,7 +37,7 @@ def text_blocks(stream: BinaryIO, location: str, size: int = BLOCK_SIZE) -> Iter
         FeedError: a line is longer than any record could be.
     """
     pending = b""
-    for piece in _pieces(stream, size):
+    for piece in text_pieces(stream, size):
         pending += piece
         cut = pending.rfind(b"\n") + 1
         if cut:
@@ -66,8 +66,8 @@ def foreign(head: bytes) -> str | None:
     return found or ("binary data" if b"\x00" in head else None)
 
 
-def _pieces(stream: BinaryIO, size: int) -> Iterator[bytes]:
-    """Take off the byte order mark, transcode UTF-16/32, and turn lone CR line ends into LF."""
+def text_pieces(stream: BinaryIO, size: int = BLOCK_SIZE) -> Iterator[bytes]:
+    """Yield the text of *stream* in pieces cut anywhere, without byte order mark, UTF-16/32 and lone CR line ends."""
     first = True
     decoder: codecs.IncrementalDecoder | None = None
     lone_cr = False

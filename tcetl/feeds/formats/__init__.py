@@ -8,12 +8,14 @@ from typing import Final
 
 from tcetl.errors import FeedError
 from tcetl.feeds.format import Format
-from tcetl.feeds.formats import csv, lines
+from tcetl.feeds.formats import csv, lines, misp, stix
 from tcetl.feeds.source import Folder, Source
 
 FORMATS: Final[dict[str, Format]] = {
     one.name: one
     for one in (
+        misp.FORMAT,
+        stix.FORMAT,
         csv.FORMAT,
         lines.FORMAT,
     )

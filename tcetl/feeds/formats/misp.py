@@ -1,0 +1,138 @@
+"""MISP: events, lists and exports of events, and feed folders."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from tcetl.errors import FeedError
+from tcetl.feeds import jsonstream
+from tcetl.feeds.base import RawBatch
+from tcetl.feeds.format import Format
+from tcetl.feeds.source import Folder, Source
+from tcetl.feeds.standards.finding import COLUMNS, Placed, to_batches
+from tcetl.feeds.standards.misp_event import MispOptions, MispReader
+
+MANIFEST: Final = "manifest.json"
+"""The file of a feed folder that lists its events."""
+
+_EVENT: Final = frozenset({"Event", "item.Event", "response.Event", "response.item.Event"})
+_ATTRIBUTES: Final = frozenset({"Attribute", "response.Attribute"})
+_MARK: Final = re.compile(rb'"(?:Event|Attribute)"\s*:')
+_UUID: Final = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_INDEX: Final = re.compile(rf"(?:[0-9a-f]{{32}},{_UUID}\r?\n)+".encode())
+
+
+class MispFeed:
+    """A feed of MISP events; a record is a value of an attribute, its pointer the attribute's UUID.
+
+    Args:
+        source: A file of events or of attributes (as ``restSearch`` answers), or a feed folder.
+        name: The feed's name.
+        to_ids: Take only attributes that are marked as fit for detection.
+    """
+
+    format = "misp"
+    columns: Sequence[str] = COLUMNS
+
+    def __init__(self, source: Source | Folder, name: str, *, to_ids: bool = True) -> None:
+        self.name = name
+        self.file = source.location
+        self._source = source
+        self._options = MispOptions(to_ids=to_ids)
+        self._reader = MispReader(self._options)
+        self._missing = 0
+        self._listed = () if isinstance(source, Source) else _listed(source)
+        if isinstance(source, Source):
+            _path(source)
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a person should know about how the feed was read so far."""
+        gone = f"{self._missing} of {len(self._listed)} events that {MANIFEST} lists are not there"
+        return [*([gone] if self._missing else []), *self._reader.notes()]
+
+    def batches(self) -> Iterator[RawBatch]:
+        """Yield the findings of one event after the other."""
+        self._reader = MispReader(self._options)
+        self._missing = 0
+        folder = not isinstance(self._source, Source)
+        yield from to_batches(self._placed(), name=self.name, file=self.file, several_files=folder)
+
+    def _placed(self) -> Iterator[Placed]:
+        for file in self._files():
+            row = 0
+            for event in _events(file):
+                for item, pointer in self._reader.findings(event):
+                    row += 1
+                    yield Placed(item, row, pointer or None, file.location)
+
+    def _files(self) -> Iterator[Source]:
+        if isinstance(self._source, Source):
+            yield self._source
+            return
+        present = set(self._source.names())
+        for name in self._listed:
+            if name in present:
+                yield self._source.file(name)
+            else:
+                self._missing += 1
+
+
+def _events(source: Source) -> Iterator[Mapping[str, Any]]:
+    """Yield the events of a file; an attribute that stands alone is one, with what it says of its own event."""
+    path = _path(source)
+    for one in jsonstream.items(source, path):
+        if path in _EVENT and isinstance(one, Mapping):
+            yield one
+        elif isinstance(one, Mapping):
+            of_event = one.get("Event")
+            yield {**(of_event if isinstance(of_event, Mapping) else {}), "Attribute": [one]}
+
+
+def _listed(folder: Folder) -> Sequence[str]:
+    """Return the names of the files that the manifest lists."""
+    if MANIFEST not in folder.names():
+        raise FeedError(f"{folder.location} is no MISP feed", hint=f"it has no {MANIFEST}")
+    manifest = next(jsonstream.items(folder.file(MANIFEST), ""), None)
+    events = [key for key in manifest if re.fullmatch(_UUID, key)] if isinstance(manifest, dict) else []
+    if not events:
+        raise FeedError(f"{MANIFEST} of {folder.location} lists no event", hint="is the feed empty today?")
+    return [f"{event}.json" for event in sorted(events)]
+
+
+def _path(source: Source) -> str:
+    """Return the path of the file's events, or of its attributes."""
+    if _INDEX.match(source.text):
+        raise FeedError(
+            f"feed file {source.location} is the index of a MISP feed: its hashes are of values, not of files",
+            hint=f"name the folder that has {MANIFEST}",
+        )
+    event = jsonstream.find(source, lambda path, event: event == "start_map" and path in _EVENT)
+    attributes = jsonstream.find(source, lambda path, event: event == "start_array" and path in _ATTRIBUTES)
+    if event is None and attributes is None:
+        raise FeedError(f"feed file {source.location} holds no MISP event", hint="it has no 'Event'")
+    return event or f"{attributes}.item"
+
+
+def _recognise(source: Source) -> bool:
+    if _INDEX.match(source.text):
+        return True
+    return (
+        bool(_MARK.search(source.text))
+        and jsonstream.find(
+            source,
+            lambda path, event: (
+                (event == "start_map" and path in _EVENT) or (event == "start_array" and path in _ATTRIBUTES)
+            ),
+        )
+        is not None
+    )
+
+
+FORMAT: Final = Format(
+    "misp",
+    "MISP: events, exports of events or attributes, feed folders",
+    MispFeed,
+    _recognise,
+    lambda folder: MANIFEST in folder.names(),
+)

@@ -1,0 +1,49 @@
+"""JSON documents of any size, object by object, in bounded memory."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import ijson
+
+from tcetl.errors import FeedError
+from tcetl.feeds.source import Source
+
+_DEEPEST: Final = 64
+"""Containers within containers, in what is looked at to tell a format."""
+
+
+def items(source: Source, path: str) -> Iterator[Any]:
+    """Yield what stands at *path* of the JSON document in *source*: ``objects.item`` is each member of ``objects``.
+
+    Raises:
+        FeedError: the document is damaged or ends early.
+    """
+    found = ijson.sendable_list()
+    parser = ijson.items_coro(found, path, use_float=True)
+    try:
+        for piece in source.pieces():
+            parser.send(piece)
+            yield from found
+            found.clear()
+        parser.close()
+    except (ijson.JSONError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise FeedError(
+            f"feed file {source.location} is damaged or no whole JSON document: {reason}", hint="fetch it again"
+        ) from None
+    yield from found
+
+
+def find(source: Source, wanted: Callable[[str, str], bool]) -> str | None:
+    """Return the path of the first value in the head of *source* that is *wanted*, by its path and kind of event.
+
+    The kinds are those of ijson: ``start_map``, ``start_array``, ``string`` and so on.
+    """
+    events = ijson.sendable_list()
+    parser = ijson.parse_coro(events, use_float=True)
+    try:
+        parser.send(source.text)
+        parser.close()
+    except (ijson.JSONError, ValueError):
+        pass  # it is cut anywhere
+    return next((path for path, event, _ in events if path.count(".") < _DEEPEST and wanted(path, event)), None)
