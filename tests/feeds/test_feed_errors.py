@@ -45,8 +45,8 @@ def test_missing_directory_and_unknown_format(tmp_path):
         open_feed(tmp_path)
     path = tmp_path / "feed.csv"
     path.write_text("a.example\n")
-    with pytest.raises(FeedError, match="'stix' is not a feed format"):
-        open_feed(path, format="stix")
+    with pytest.raises(FeedError, match="'xyz' is not a feed format"):
+        open_feed(path, format="xyz")
     with pytest.raises(FeedError, match="is no table"):
         open_feed(path, format="csv")
 

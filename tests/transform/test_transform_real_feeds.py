@@ -83,11 +83,9 @@ def test_lists_by_an_independent_count():
     ("name", "found"),
     [
         ("cisa-kev.json", "JSON"),
-        ("amnesty-pegasus.stix2", "JSON"),
         ("eset-windigo.ioc", "XML"),
         ("uscert-mifr.stix1.xml", "XML"),
         ("unit42-ta551.txt", "no line of .* is an indicator"),
-        ("misp-feed", "holds 4 files and is no feed"),
     ],
 )
 def test_what_is_neither_table_nor_list_says_so(name, found):
