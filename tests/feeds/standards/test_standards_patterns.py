@@ -119,8 +119,8 @@ def test_a_conjunction_is_shown_with_its_values_and_a_single_comparison_is_not()
 
 
 def test_long_chains_are_read_and_large_products_refused():
-    names = " OR ".join(f"domain-name:value = 'h{n}.example'" for n in range(3000))
-    assert len(list(findings(f"[({names})]"))) == 3000
+    names = " OR ".join(f"domain-name:value = 'h{n}.example'" for n in range(1000))
+    assert len(list(findings(f"[({names})]"))) == 1000
     [refused] = findings(f"[({names}) AND ({names.replace('domain-name', 'url')})]")
     assert (refused.code, refused.severity) == ("pattern-too-large", "error")
 
