@@ -33,6 +33,7 @@ class MispFeed:
 
     format = "misp"
     columns: Sequence[str] = COLUMNS
+    comments: Sequence[str] = ()
 
     def __init__(self, source: Source | Folder, name: str, *, to_ids: bool = True) -> None:
         self.name = name

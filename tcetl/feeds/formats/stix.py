@@ -27,6 +27,7 @@ class StixFeed:
 
     format = "stix"
     columns: Sequence[str] = COLUMNS
+    comments: Sequence[str] = ()
 
     def __init__(self, source: Source, name: str, *, expired: bool = False, observables: bool = True) -> None:
         path = _objects(source)
