@@ -1,4 +1,5 @@
 """Canonical form and validity of the twelve types, rule by rule, and that canonical forms are fixed points."""
+# ruff: noqa: RUF001 - letters of other scripts are what is tested
 
 import ipaddress
 
@@ -36,6 +37,12 @@ CANONICAL = [
     ("Host", "Bücher。Example", "xn--bcher-kva.example"),  # an ideographic full stop is a dot in IDNA
     ("Host", "xn--bcher-kva.example", "xn--bcher-kva.example"),
     ("Host", "_dmarc.some_host.example", "_dmarc.some_host.example"),
+    ("Host", "ｅｘａｍｐｌｅ．ｃｏｍ", "example.com"),
+    ("Host", "faß.example", "xn--fa-hia.example"),  # non-transitional: not fass.example, which is another host
+    ("Host", "हिन्दी.example", "xn--j2bd4cyah0f.example"),
+    ("Host", "نامه\u200cای.example", "xn--mgba3gch31f060k.example"),  # the joiner makes it another name
+    ("Host", "президент.рф", "xn--d1abbgf6aiiy.xn--p1ai"),
+    ("Host", "xn--i-7iq.example", "xn--i-7iq.example"),  # an emoji: no IDNA 2008, but registered as such
     ("URL", "HTTP://Example.COM/Path?Q=A#F", "http://example.com/Path?Q=A#F"),
     ("URL", "https://bücher.example/ü", "https://xn--bcher-kva.example/ü"),
     ("URL", "ftp://User:Pass@Example.com:2121/", "ftp://User:Pass@example.com:2121/"),
@@ -43,6 +50,13 @@ CANONICAL = [
     ("URL", "http://[2001:DB8::1]:80/x", "http://[2001:db8::1]:80/x"),
     ("URL", "http://example.com//a//b", "http://example.com//a//b"),
     ("URL", "http://example.com", "http://example.com"),
+    ("URL", "http://example.com./x", "http://example.com/x"),
+    ("URL", "http://example.com:00080/", "http://example.com:80/"),
+    ("URL", "http://example.com:/", "http://example.com/"),
+    ("URL", "http://a@b@example.com/", "http://a@b@example.com/"),
+    ("URL", "http://[fe80::1%25eth0]/", "http://[fe80::1]/"),
+    ("URL", "http://[::ffff:192.0.2.1]/", "http://192.0.2.1/"),
+    ("URL", "http://example.com/a?u=http://B.example/[x]", "http://example.com/a?u=http://B.example/[x]"),
     ("EmailAddress", "Jane.Doe+x@Example.COM", "jane.doe+x@example.com"),
     ("EmailAddress", "jane@bücher.example", "jane@xn--bcher-kva.example"),
     ("File", MD5, MD5.upper()),
@@ -63,6 +77,12 @@ CANONICAL = [
     ("Registry Key", r"HKLM\Software\Run : Name : REG_SZ", f"{KEY} : Name : REG_SZ"),
     ("Registry Key", r"HKLM:\Software\Run : Name : REG_SZ", f"{KEY} : Name : REG_SZ"),
     ("Registry Key", r"hkcu\X : Y : REG_SZ", r"HKEY_CURRENT_USER\X : Y : REG_SZ"),
+    ("Registry Key", r"HKCR\.exe\shell", r"HKEY_CLASSES_ROOT\.exe\shell :   : REG_NONE"),
+    ("Registry Key", r"HKU\S-1-5-18\X", r"HKEY_USERS\S-1-5-18\X :   : REG_NONE"),
+    ("Registry Key", "HKLM\\\\Software\\\\Run\\", f"{KEY} :   : REG_NONE"),
+    ("Registry Key", f"[{KEY}]", f"{KEY} :   : REG_NONE"),
+    ("Registry Key", rf"Computer\{KEY}", f"{KEY} :   : REG_NONE"),
+    ("Registry Key", r"\REGISTRY\MACHINE\Software\Run", f"{KEY} :   : REG_NONE"),
     ("Registry Key", "HKEY_USERS : my-registry-key : REG_DWORD", "HKEY_USERS : my-registry-key : REG_DWORD"),
 ]  # fmt: skip
 
@@ -100,6 +120,11 @@ def test_canonical_form(kind, value, summary):
         ("Host", ".".join(["abcdefgh"] * 29), "bad-host"),
         ("Host", "xn--\x80.example", "bad-host"),
         ("Host", "xn--a-zzzzzzzzzz.example", "bad-host"),
+        ("Host", "xn--a.example", "bad-host"),  # decodes to a control character
+        ("Host", "xn--abc-.example", "bad-host"),
+        ("Host", "a\u203fb.example", "bad-host"),  # a sign that IDNA has no place for
+        ("Host", "i\u2764.example", "bad-host"),
+        ("Host", "\u0627a.example", "bad-host"),  # right to left and left to right in one label
         ("URL", "example.com/path", "bad-url"),
         ("URL", "http://", "bad-url"),
         ("URL", "http://exa mple.com/", "bad-url"),
@@ -109,6 +134,11 @@ def test_canonical_form(kind, value, summary):
         ("URL", "http://localhost/", "bad-url"),
         ("URL", "http://[2001:db8::x]/", "bad-url"),
         ("URL", "http://a_b_c", "bad-url"),
+        ("URL", "http://good.example\\@evil.example/", "bad-url"),  # two hosts, by whom you ask
+        ("URL", "http://192.0.2.1.5/", "bad-url"),
+        ("URL", "http://0x7f.1/", "bad-url"),
+        ("URL", "http://[192.0.2.1/", "bad-url"),
+        ("URL", "http://example.com/\u00a0x", "bad-url"),
         ("EmailAddress", "jane", "bad-email"),
         ("EmailAddress", "jane@localhost", "bad-email"),
         ("EmailAddress", "ja ne@example.com", "bad-email"),
@@ -121,6 +151,7 @@ def test_canonical_form(kind, value, summary):
         ("User Agent", "a\x00b", "bad-text"),
         ("Registry Key", r"Software\Run : Name : REG_SZ", "bad-registry-key"),
         ("Registry Key", f"{KEY} : Name : REG_FOO", "bad-registry-key"),
+        ("Registry Key", r"HKEY_LOCAL_MACHINES\X", "bad-registry-key"),
         ("Registry Key", f"{KEY} : a : b : REG_SZ", "bad-registry-key"),
         ("Nonsense", "x", "unknown-type"),
         *((name, "  ", "empty-value") for name in TYPES),
@@ -157,6 +188,20 @@ def test_refused(kind, value, code):
         ("http://example.com/?a[]=1", "http://example.com/?a[]=1"),
         ("dot.example.com", "dot.example.com"),
         ("fxp://example.com", "ftp://example.com"),
+        ("fxps[:]//example.com", "ftps://example.com"),
+        ("hxxp[s]://example.com", "https://example.com"),
+        ("meow://example.com", "http://example.com"),
+        ("hxxp:// example.com", "http://example.com"),
+        ("example dot com", "example.com"),
+        ("jane at example dot com", "jane@example.com"),
+        ("jane AT example.com", "jane@example.com"),
+        ("jane{at}example{dot}com", "jane@example.com"),
+        ("meet me at noon", "meet me at noon"),
+        ("2001[:]db8[:][:]1", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("[example.com]", "example.com"),
+        ("a.example\u202etxt.com", "a.exampletxt.com"),
+        ("نامه\u200cای.example", "نامه\u200cای.example"),
     ],
 )
 def test_refang(raw, value):
@@ -181,6 +226,10 @@ def test_refang(raw, value):
         (f"{SHA1},{SHA256}", "File"),
         (KEY, "Registry Key"),
         (r"HKLM\Software", "Registry Key"),
+        ("HKLM", None),
+        ("हिन्दी.com", "Host"),
+        ("ｅｘａｍｐｌｅ．ｃｏｍ", "Host"),
+        ("fe80::1%25eth0.1", "Address"),
         ("invoice.doc", None),
         ("64496", None),
         ("a sentence with example.com in it", None),

@@ -10,13 +10,14 @@ from typing import Final
 from tcetl.errors import InvalidValueError
 from tcetl.indicators.classify import FILE_ENDING, classify, is_file_name
 from tcetl.indicators.files import FileHashes, file_hashes, file_summary
-from tcetl.indicators.network import address, asn, cidr, email, host, url
-from tcetl.indicators.refang import refang
-from tcetl.indicators.text import hashtag, plain_text, registry_key
+from tcetl.indicators.network import address, asn, cidr, email, has_host_bits, host, url
+from tcetl.indicators.refang import INVISIBLE, refang
+from tcetl.indicators.text import hashtag, is_registry_path, plain_text, registry_key
 from tcetl.indicators.types import SEPARATOR, TYPES, IndicatorType
 
 __all__ = [
     "FILE_ENDING",
+    "INVISIBLE",
     "SEPARATOR",
     "TYPES",
     "FileHashes",
@@ -24,7 +25,9 @@ __all__ = [
     "canonical",
     "classify",
     "file_hashes",
+    "has_host_bits",
     "is_file_name",
+    "is_registry_path",
     "refang",
 ]
 

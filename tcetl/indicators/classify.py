@@ -3,18 +3,21 @@
 import re
 from typing import Final
 
-from tcetl.indicators.text import REGISTRY_ROOTS
+from tcetl.indicators.text import is_registry_path
 
 _HASHES: Final = re.compile(
     r"(?:[0-9A-Fa-f]{64}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32})(?:[\s,;:|]+(?:[0-9A-Fa-f]{64}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32}))*"
 )
 _IPV4: Final = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
-_IPV6: Final = re.compile(r"(?=[^:]*:[^:]*:)[0-9A-Fa-f:.]+(?:%\w+)?")
+_IPV6: Final = re.compile(r"(?=[^:]*:[^:]*:)[0-9A-Fa-f:.]+(?:%[\w.-]+)?")
 _CIDR: Final = re.compile(r"(?:[0-9]+(?:\.[0-9]+){3}|(?=[^:]*:)[0-9A-Fa-f:.]+)/[0-9]{1,3}")
 _ASN: Final = re.compile(r"ASN?\s?[0-9]+", re.IGNORECASE)
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _EMAIL: Final = re.compile(r"[^\s@/:]+@[^\s@/:]+\.[^\s@/:]+")
-_HOST: Final = re.compile(r"[\w-]+(?:\.[\w-]+)+\.?")
+# A name of any script: no ASCII but letters, digits, hyphen and underscore; the dot may be that of another script.
+_LABEL: Final = r"[^\s\x00-,./:-@\[-^`{-\x7f\u3002\uff0e\uff61]+"
+_DOT: Final = r"[.\u3002\uff0e\uff61]"
+_HOST: Final = re.compile(rf"{_LABEL}(?:{_DOT}{_LABEL})+{_DOT}?")
 # Endings of file names that are no top-level domains: 'update.exe' in a list of domains is not a host. Endings that
 # are both (.com, .sh, .zip, .py, .pl, .rs) are read as domains.
 FILE_ENDING: Final = (
@@ -39,8 +42,7 @@ def classify(value: str) -> str | None:
     for name, shape in _SHAPES:
         if shape.fullmatch(text):
             return name
-    root, backslash, _ = text.partition("\\")
-    if backslash and root.upper().removesuffix(":") in REGISTRY_ROOTS:
+    if is_registry_path(text):
         return "Registry Key"
     if _HOST.fullmatch(text) and not is_file_name(text):
         return "Host"

@@ -18,7 +18,7 @@ _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://([^/?#]*)(.*)", re.DOTALL
 _AUTHORITY: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::([0-9]*))?")
 # What no URL holds unencoded, and no copy of one either: blanks, control characters, angle brackets, quotes.
 _NOT_IN_URL: Final = re.compile(r"[\s\x00-\x1f\x7f<>\"]")
-_USER_INFO: Final = re.compile(r"[\x21-\x7e]*")
+_USER_INFO: Final = re.compile(r"[!-\[\]-~]*")  # printable ASCII but the backslash, which browsers take for a slash
 _LOCAL_PART: Final = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 
 
@@ -38,7 +38,7 @@ def address(value: str) -> str:
 def cidr(value: str) -> str:
     """Return a block: ``192.0.2.0/24``, or eight IPv6 groups without leading zeros (``2001:db8:0:0:0:0:0:0/32``).
 
-    Bits beyond the prefix are cleared: 192.0.2.77/24 names the same block.
+    Bits beyond the prefix are cleared: 192.0.2.77/24 names the same block. `has_host_bits` tells whether there are any.
     """
     match = _CIDR.fullmatch(value)
     try:
@@ -55,6 +55,13 @@ def cidr(value: str) -> str:
     return f"{':'.join(f'{int(group, 16):x}' for group in groups)}/{block.prefixlen}"
 
 
+def has_host_bits(block: str) -> bool:
+    """Tell whether a valid *block* is written with an address inside it, not with its first one."""
+    written, _, prefix = block.partition("/")
+    address = ipaddress.ip_address(written)
+    return int(address) % (1 << (address.max_prefixlen - int(prefix))) != 0
+
+
 def asn(value: str) -> str:
     """Return an autonomous system as ``ASN64496``; ``AS64496``, ``asn 64496`` and ``64496`` are brought to it."""
     match = _ASN.fullmatch(value)
@@ -66,6 +73,8 @@ def asn(value: str) -> str:
 def host(value: str) -> str:
     """Return a host name lower case, non-ASCII labels as punycode, without the root dot.
 
+    Non-ASCII labels go by IDNA 2008 after the mapping of UTS 46 (non-transitional); labels that are punycode already
+    must decode to something that mapping leaves alone, which admits names with emoji that some registries sold.
     Underscores are allowed (real names have them); a single label, an address, a port, a path or a scheme is not.
     """
     text = value.lower() if value.isascii() else _to_ascii(value)
@@ -118,10 +127,8 @@ def email(value: str) -> str:
 
 def _url_host(name: str) -> str:
     if name.startswith("["):
-        try:
-            return f"[{ipaddress.IPv6Address(name[1:-1].partition('%')[0])}]"
-        except ValueError as error:
-            raise InvalidValueError("bad-address", f"'{name}' is not an IPv6 address") from error
+        inside = address(name[1:-1])
+        return f"[{inside}]" if ":" in inside else inside
     try:
         return str(ipaddress.IPv4Address(name))
     except ValueError:
@@ -130,7 +137,7 @@ def _url_host(name: str) -> str:
 
 def _to_ascii(value: str) -> str:
     try:
-        mapped = idna.uts46_remap(value, std3_rules=False, transitional=False)
+        mapped = _mapped(value)
         return ".".join(label if label.isascii() else idna.alabel(label).decode("ascii") for label in mapped.split("."))
     except (idna.IDNAError, UnicodeError) as error:
         raise _bad_host(value, str(error)) from error
@@ -138,9 +145,18 @@ def _to_ascii(value: str) -> str:
 
 def _is_punycode(label: str) -> bool:
     try:
-        return bool(label[4:].encode("ascii").decode("punycode"))
+        decoded = label[4:].encode("ascii").decode("punycode")
+        return (
+            not decoded.isascii()
+            and decoded.encode("punycode").decode("ascii") == label[4:]
+            and _mapped(decoded) == decoded
+        )
     except (UnicodeError, ValueError, OverflowError):
         return False
+
+
+def _mapped(name: str) -> str:
+    return idna.uts46_remap(name, std3_rules=False, transitional=False)
 
 
 def _bad_host(value: str, why: str) -> InvalidValueError:

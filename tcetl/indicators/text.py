@@ -18,15 +18,22 @@ _ROOTS: Final = (
     "HKEY_PERFORMANCE_TEXT",
     "HKEY_USERS",
 )
+# Abbreviations, and the names that the kernel has for the two hives of which all others are parts.
 _ROOT_ALIASES: Final = {
     "HKCR": "HKEY_CLASSES_ROOT",
     "HKCC": "HKEY_CURRENT_CONFIG",
     "HKCU": "HKEY_CURRENT_USER",
     "HKLM": "HKEY_LOCAL_MACHINE",
+    "HKPD": "HKEY_PERFORMANCE_DATA",
     "HKU": "HKEY_USERS",
+    r"\REGISTRY\MACHINE": "HKEY_LOCAL_MACHINE",
+    r"\REGISTRY\USER": "HKEY_USERS",
 }
-REGISTRY_ROOTS: Final = frozenset((*_ROOTS, *_ROOT_ALIASES))
-"""Every spelling of a registry root, upper case: the platform's nine and their usual abbreviations."""
+_SPELT: Final = {root: root for root in _ROOTS} | _ROOT_ALIASES
+# Regedit shows the machine above the roots; PowerShell writes HKLM:\.
+_ROOT: Final = re.compile(
+    rf"(?:Computer\\+)?({'|'.join(map(re.escape, sorted(_SPELT, key=len, reverse=True)))}):?(?=\\|$)", re.IGNORECASE
+)
 
 _VALUE_TYPES: Final = (
     "REG_NONE",
@@ -60,7 +67,8 @@ def hashtag(value: str) -> str:
 def registry_key(value: str) -> str:
     """Return ``key : value name : value type`` with the root spelt out.
 
-    A key alone gets a blank value name and REG_NONE: the platform requires all three parts.
+    A key alone gets a blank value name and REG_NONE: the platform requires all three parts. Names of keys and values
+    keep their case.
     """
     key, *rest = plain_text(value).split(SEPARATOR)
     if len(rest) > 2:
@@ -73,11 +81,20 @@ def registry_key(value: str) -> str:
         raise InvalidValueError(
             "bad-registry-key", f"'{kind}' is no value type", hint=f"one of: {', '.join(_VALUE_TYPES)}"
         )
-    spelt, backslash, path = key.strip().partition("\\")
-    root = spelt.upper().removesuffix(":")  # PowerShell writes HKLM:\
-    root = _ROOT_ALIASES.get(root, root)
-    if root not in _ROOTS:
+    spelt = key.strip()
+    if spelt.startswith("[") and spelt.endswith("]"):  # a section of a .reg file
+        spelt = spelt[1:-1]
+    root = _ROOT.match(spelt)
+    if not root:
         raise InvalidValueError(
-            "bad-registry-key", f"'{spelt[:80]}' is no registry root", hint=f"one of: {', '.join(_ROOTS)}"
+            "bad-registry-key", f"'{spelt[:80]}' begins with no registry root", hint=f"one of: {', '.join(_ROOTS)}"
         )
-    return SEPARATOR.join((f"{root}{backslash}{path}", name, kind))
+    # No part of a path is empty: a doubled backslash was escaped once too often, a last one is a habit.
+    path = re.sub(r"\\+", lambda _: "\\", spelt[root.end() :].rstrip("\\"))
+    return SEPARATOR.join((_SPELT[root[1].upper()] + path.rstrip(), name, kind))
+
+
+def is_registry_path(value: str) -> bool:
+    """Tell whether *value* is a path below a registry root, in any spelling; a root alone may be a word."""
+    root = _ROOT.match(value)
+    return root is not None and len(value) > root.end()

@@ -10,7 +10,7 @@ from tcetl.errors import FeedError
 from tcetl.feeds import PLACE, Feed
 from tcetl.indicators import classify, refang
 from tcetl.transform import vocabulary as words
-from tcetl.transform.settle import LONGEST_VALUE
+from tcetl.transform.exact import LONGEST_VALUE
 from tcetl.transform.vocabulary import plain_name
 
 _SAMPLE: Final = 500

@@ -10,8 +10,10 @@ import pyarrow as pa
 from tcetl.errors import FeedError, ReconciliationError
 from tcetl.feeds import Feed
 from tcetl.transform.columns import ColumnMap, map_columns
+from tcetl.transform.exact import CHANGES
 from tcetl.transform.files import join_files
 from tcetl.transform.merge import Merged
+from tcetl.transform.notes import Notes
 from tcetl.transform.rows import Candidates
 from tcetl.transform.settle import settle
 from tcetl.transform.tables import Tables
@@ -85,6 +87,7 @@ def normalise(
     if confidence is not None and not 0 <= confidence <= 100:
         raise ValueError(f"confidence is 0 to 100, not {confidence}")
     tables = Tables(feed, owner)
+    notes = Notes()
     candidates: Candidates | None = None
     good: list[pl.DataFrame] = []
     rejects: list[pa.Table] = []
@@ -96,12 +99,15 @@ def normalise(
         rejects.append(batch.rejects)
         if not batch.frame.is_empty():
             if candidates is None:
-                candidates = Candidates(columns or map_columns(feed, batch.frame))
+                candidates = Candidates(columns or map_columns(feed, batch.frame), notes)
                 _check_columns(candidates.columns, feed)
-            settled, bad = settle(candidates.of(batch.frame))
-            good.append(settled)
-            rejected.update(bad["code"].to_list())
-            rejects.append(tables.rejects(bad, stage="normalise", severity="error", field=candidates.columns.value))
+            settled = settle(candidates.of(batch.frame))
+            good.append(settled.good)
+            rejected.update(settled.bad["code"].to_list())
+            notes.add_each(settled.changed, "change", CHANGES)
+            rejects.append(
+                tables.rejects(settled.bad, stage="normalise", severity="error", field=candidates.columns.value)
+            )
         if on_progress:
             on_progress(rows_read, None)
     if candidates is None:
@@ -128,7 +134,7 @@ def normalise(
         ),
         columns=candidates.columns,
         unused=[column for column in feed.columns if column not in candidates.columns.used()],
-        notes=[*feed.notes, *candidates.notes()],
+        notes=[*feed.notes, *notes.sentences()],
     )
 
 

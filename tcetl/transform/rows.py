@@ -1,6 +1,5 @@
 """Raw feed rows as candidates: one value each, what the feed says of it, in columns of one shape for every feed."""
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -8,6 +7,7 @@ import polars as pl
 
 from tcetl.feeds import PLACE, ROW
 from tcetl.transform.columns import ColumnMap
+from tcetl.transform.notes import Notes
 from tcetl.transform.vocabulary import NOTHING
 
 _DATE: Final = (
@@ -19,16 +19,16 @@ _HASH: Final = r"^\s*(?:[0-9A-Fa-f]{64}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32})\s*$"
 
 
 class Candidates:
-    """Turns raw batches into candidates and counts the cells that say nothing usable.
+    """Turns raw batches into candidates and notes the cells that say nothing usable.
 
     Columns: the place (``_row``, ``_pointer``, ``_file``), ``raw`` (the cell), ``value`` (with further hashes of the
     same file), ``declared`` (the feed's word for the type, or null), and of ``description``, ``source``, ``tags`` (the
     cell), ``first_seen``, ``last_seen``, ``rating`` and ``confidence`` those that the feed has.
     """
 
-    def __init__(self, columns: ColumnMap) -> None:
+    def __init__(self, columns: ColumnMap, notes: Notes) -> None:
         self.columns = columns
-        self._ignored: Counter[tuple[str, str]] = Counter()
+        self._notes = notes
 
     def of(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the candidates of one raw frame, row by row."""
@@ -46,16 +46,9 @@ class Candidates:
         read = said.with_columns(read(said[role]).alias(role) for role, (_, read) in _READ.items() if plain[role])
         for role, (what, _) in _READ.items():
             if column := plain[role]:
-                self._ignored[column, what] += read[role].null_count() - said[role].null_count()
+                ignored = read[ROW].filter(read[role].is_null() & said[role].is_not_null())
+                self._notes.add(f"cells of '{column}' are no {what} and were ignored", ignored)
         return read
-
-    def notes(self) -> list[str]:
-        """Return one sentence per column with cells that were ignored."""
-        return [
-            f"{count} cells of '{column}' are no {what} and were ignored"
-            for (column, what), count in sorted(self._ignored.items())
-            if count
-        ]
 
     def _value(self) -> pl.Expr:
         """The value cell; where it is a hash, the other hashes of the file behind it."""

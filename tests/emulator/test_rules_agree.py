@@ -1,8 +1,11 @@
 """The connector's value rules and the platform's, two independent statements, held against each other.
 
-What the connector would upload, the platform must take; and the two must agree on which values are the same.
+What the connector would upload, the platform must take; and the two must agree on which values are the same. Where the
+platform takes a value that the connector refuses or writes otherwise, the reason is one of those given below.
 """
 
+import ipaddress
+import re
 import string
 
 import pytest
@@ -60,6 +63,61 @@ VALUES = {
 }
 
 
+def refused_host(value, why):
+    """Punycode that stands for no name: the platform looks at the characters only."""
+    return "xn--" in value.lower() and "does not decode as punycode" in why
+
+
+def url_port(value):
+    return re.search(r":([0-9]+)(?:[/?#]|$)", value[value.index("//") :])[1]
+
+
+# Why the connector refuses what the platform takes: it is stricter wherever such a value can only be a mistake of the
+# feed, or an indicator that nothing could match. Each predicate sees the value and the connector's reason.
+REFUSED = {
+    "EmailAddress": {
+        "the local part is ASCII: no server takes another without SMTPUTF8, and feeds have them from homoglyphs":
+            lambda value, why: not value.isascii(),
+        "the local part has no empty atom, and at most 64 characters (RFC 5321)":
+            lambda value, why: "before the @" in why,
+        "its host is not valid": lambda value, why: refused_host(value.rpartition("@")[2], why),
+    },
+    "Host": {"its host is not valid": refused_host},
+    "URL": {
+        "blanks, quotes and angle brackets stand for themselves in no URL (RFC 3986)":
+            lambda value, why: re.search(r'[\s"<>]', value),
+        "user info is ASCII without a backslash, which browsers take for a slash":
+            lambda value, why: "no valid host and port" in why,
+        "no connection goes to port 0": lambda value, why: "a port beyond" in why and int(url_port(value)) == 0,
+        "a URL of a single name or a number leads nowhere outside its network, or is an address in disguise":
+            lambda value, why: "no dot in it" in why or "last label is a number" in why,
+        "its host is not valid": refused_host,
+    },
+    "CIDR": {"the prefix is written in up to three digits": lambda value, why: re.search(r"/[0-9]{4,}$", value)},
+    "ASN": {"there are 2^32 numbers": lambda value, why: int(value[3:]) >= 2**32},
+    **{
+        name: {"no line format carries control characters": lambda value, why: re.search(r"[\x00-\x1f\x7f]", value)}
+        for name in ("Mutex", "User Agent", "Email Subject", "Hashtag", "Registry Key")
+    },
+}  # fmt: skip
+# Where both take a value but the platform would keep it apart from the connector's summary: other notations of what is
+# the same, which the connector writes in one way so that a feed's duplicates are found.
+REWRITTEN = {
+    "Address": {"an IPv4 address written as IPv6": lambda value: ipaddress.IPv6Address(value).ipv4_mapped},
+    "CIDR": {"bits beyond the prefix are cleared, leading zeros dropped": lambda value: True},
+    "ASN": {"leading zeros": lambda value: re.match(r"(?i)ASN0", value)},
+    "URL": {
+        "scheme in lower case": lambda value: value.split(":")[0] != value.split(":")[0].lower(),
+        "an empty port, or zeros before it": lambda value: re.search(r":0*[0-9]*(?:[/?#]|$)", value[8:]),
+        "a root dot": lambda value: re.search(r"\.[:/?#]|\.$", value),
+        "an IPv6 host compressed, or IPv4 in it": lambda value: "[" in value,
+    },
+    "Registry Key": {"no blanks around the parts, no empty part in a path": lambda value: True},
+    "EmailAddress": {},
+    "Host": {},
+}
+
+
 def key(type_, summary):
     """How the platform compares the value; a File by its hashes."""
     value = check(INDICATORS[type_], split_summary(INDICATORS[type_], summary))
@@ -107,5 +165,40 @@ def test_what_the_platform_shows_is_already_canonical(type_):
             return
         kind = INDICATORS[type_]
         assert canonical(type_, check(kind, split_summary(kind, summary)).summary) == summary
+
+    holds()
+
+
+@pytest.mark.parametrize("type_", VALUES)
+def test_what_only_the_connector_refuses_has_a_reason(type_):
+    def refusal(value):
+        try:
+            canonical(type_, value)
+        except Rejected as error:
+            return error.reason
+        return None
+
+    @given(VALUES[type_].map(str.strip))
+    def holds(value):
+        try:
+            key(type_, value)
+        except InvalidValueError:
+            return
+        if why := refusal(value):
+            assert any(applies(value, why) for applies in REFUSED.get(type_, {}).values()), (value, why)
+
+    holds()
+
+
+@pytest.mark.parametrize("type_", VALUES)
+def test_what_the_connector_writes_otherwise_has_a_reason(type_):
+    @given(VALUES[type_].map(str.strip))
+    def holds(value):
+        try:
+            platforms, ours = key(type_, value), key(type_, canonical(type_, value))
+        except (InvalidValueError, Rejected):
+            return
+        if platforms != ours:
+            assert any(applies(value) for applies in REWRITTEN[type_].values()), (value, platforms, ours)
 
     holds()
