@@ -1,57 +1,6 @@
 """The vendor's own client, unchanged, over HTTPS with our authority trusted."""
 
-import json
 import time
-
-import pytest
-
-from tcetl.emulator import Emulator
-
-pytest.importorskip("tcex")
-
-
-@pytest.fixture
-def tcex(tc_emulator_tls: Emulator, tmp_path, monkeypatch):
-    """A TcEx instance that signs by HMAC; it reads its settings from the folder it runs in."""
-    from tcex import TcEx
-    from tcex.registry import registry
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tc_emulator_tls.ca_file))
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "install.json").write_text(json.dumps(_INSTALL))
-    # tcex takes over signals when it is made, and keeps itself in a global registry.
-    monkeypatch.setattr("signal.signal", lambda *_: None)
-    registry._reset()
-    yield TcEx(
-        config={
-            "tc_api_path": tc_emulator_tls.url,
-            "tc_api_access_id": tc_emulator_tls.access_id,
-            "tc_api_secret_key": tc_emulator_tls.secret_key,
-            "tc_verify": True,
-            "tc_log_level": "error",
-            "tc_log_path": str(tmp_path),
-            "tc_out_path": str(tmp_path),
-            "tc_temp_path": str(tmp_path),
-            "tc_in_path": str(tmp_path),
-        }
-    )
-    registry._reset()
-
-
-_INSTALL = {
-    "allowOnDemand": True,
-    "displayName": "tcetl test",
-    "features": [],
-    "languageVersion": "3.11",
-    "listDelimiter": "|",
-    "params": [],
-    "programLanguage": "PYTHON",
-    "programMain": "run",
-    "programVersion": "1.0.0",
-    "runtimeLevel": "Organization",
-}
 
 
 def test_lists_owners(tcex):

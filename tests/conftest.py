@@ -1,0 +1,19 @@
+"""What more than one room's tests need."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tcex_app import tcex_app
+
+from tcetl.emulator import Emulator
+
+
+@pytest.fixture
+def tcex(tc_emulator_tls: Emulator, tmp_path: Path) -> Iterator[Any]:
+    """The vendor's own client, connected to ``tc_emulator_tls``."""
+    pytest.importorskip("tcex")
+    emulator = tc_emulator_tls
+    with tcex_app(emulator.url, emulator.access_id, emulator.secret_key, tmp_path, emulator.ca_file) as app:
+        yield app
