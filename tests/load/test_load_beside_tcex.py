@@ -66,14 +66,18 @@ def ours(path: Path, names: list[str]) -> Run:
     return plan(table, REJECTS.empty_table(), path, settings=BatchSettings(owner=OWNER), counts={})
 
 
-def theirs(tcex: Any, names: list[str]) -> tuple[Any, Any]:
-    """The batch object, and what ``submit_all`` returned; an exception of tcex's is one of the test's."""
+def batch_of(tcex: Any, names: list[str]) -> Any:
     batch = tcex.api.tc.v2.batch(OWNER, halt_on_error=False)
     for name in names:
         batch.save(batch.indicator("Host", name))
+    return batch
+
+
+def theirs(batch: Any) -> Any:
+    """What ``submit_all`` returns; an exception of tcex's is one of the test's."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(time, "sleep", lambda _seconds: None)  # its first look is 15 s after the upload
-        return batch, batch.submit_all(halt_on_error=True)
+        return batch.submit_all(halt_on_error=True)
 
 
 def loaded(emulator: "Emulator") -> dict[str, int]:
@@ -98,8 +102,8 @@ def test_a_503(
     POST is not among the methods.
     """
     tc_emulator_tls.add_fault("status", route="/v2/batch**", method="POST", **fault)
-    batch, result = theirs(tcex, NAMES)
-    assert result == [{}]
+    batch = batch_of(tcex, NAMES)
+    assert theirs(batch) == [{}]
     assert len(batch) == 0
     assert batch.submit_all() == []
     assert loaded(tc_emulator_tls) == {}
@@ -116,15 +120,25 @@ def test_a_503(
     assert loaded(tc_emulator_tls) == dict.fromkeys(NAMES, 1)
 
 
+def test_a_503_of_which_tcex_was_told_to_stop(tcex: Any, tc_emulator_tls: "Emulator") -> None:
+    """An app that sets ``halt_on_batch_error`` gets an exception; the records are gone from the batch all the same."""
+    tc_emulator_tls.add_fault("status", route="/v2/batch**", method="POST", **RESTARTING)
+    batch = batch_of(tcex, NAMES)
+    batch.halt_on_batch_error = True
+    with pytest.raises(RuntimeError, match="503"):
+        theirs(batch)
+    assert len(batch) == 0
+
+
 def test_refused_records(tcex: Any, tc: ThreatConnect, tc_emulator_tls: "Emulator", tmp_path: Path) -> None:
     """tcex leaves it to the app to look; ours fails the load, with the row of every record refused.
 
-    ``Batch.submit_all`` fetches the errors and puts them beside the counts, but neither raises nor touches the exit code,
-    which ``Exit`` starts at success: an app that does not look for ``errors`` in every status ends well. What an error
-    is about is a text; which record that was, and which line of whose file, is not known any more.
+    ``Batch.submit_all`` fetches the errors and puts them beside the counts, but neither raises nor touches the exit
+    code, which ``Exit`` starts at success: an app that does not look for ``errors`` in every status ends well. What an
+    error is about is a text; which record that was, and which line of whose file, is not known any more.
     """
     names = [*NAMES, "not a host"]
-    _, (status,) = theirs(tcex, names)
+    (status,) = theirs(batch_of(tcex, names))
     assert (status["status"], status["successCount"], status["errorCount"]) == ("Completed", 6, 1)
     assert [error["errorSource"] for error in status["errors"]] == ["not a host is not valid."]
     assert tcex.exit.code == 0
@@ -161,7 +175,7 @@ def test_a_load_killed_once_its_upload_was_taken(
 
     (tmp_path / "app").mkdir()
     kill(str(FOLDER / "killed_tcex.py"), str(tmp_path / "app"), OWNER, *NAMES)
-    theirs(tcex, NAMES)
+    theirs(batch_of(tcex, NAMES))
     assert [len(job["uploads"]) for job in tc_emulator_tls.batches()] == [1, 1]
     assert loaded(tc_emulator_tls) == dict.fromkeys(NAMES, 2)
 
