@@ -83,8 +83,6 @@ def test_lists_by_an_independent_count():
     ("name", "found"),
     [
         ("cisa-kev.json", "JSON"),
-        ("eset-windigo.ioc", "XML"),
-        ("uscert-mifr.stix1.xml", "XML"),
         ("unit42-ta551.txt", "no line of .* is an indicator"),
     ],
 )

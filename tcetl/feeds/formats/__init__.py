@@ -8,7 +8,7 @@ from typing import Final
 
 from tcetl.errors import FeedError
 from tcetl.feeds.format import Format
-from tcetl.feeds.formats import csv, lines, misp, stix
+from tcetl.feeds.formats import csv, lines, misp, openioc, stix, stix1
 from tcetl.feeds.source import Folder, Source
 
 FORMATS: Final[dict[str, Format]] = {
@@ -16,6 +16,8 @@ FORMATS: Final[dict[str, Format]] = {
     for one in (
         misp.FORMAT,
         stix.FORMAT,
+        stix1.FORMAT,
+        openioc.FORMAT,
         csv.FORMAT,
         lines.FORMAT,
     )

@@ -5,18 +5,18 @@ is a value. The rules that lead from one to the other:
 
 * Alternatives (``OR``) are findings of their own.
 * Hashes that must all match (``AND``) are those of one file: one finding with all of them.
-* Of a conjunction of unlike things, each value that is an indicator by itself is a finding, whose description shows the
-  conjunction: the file's name and size, the port, the other value. Only what is too common alone, a subject or a user
-  agent, is none beside a better value.
+* Of a conjunction of unlike things, each value that is an indicator by itself is a finding, whose description shows
+  what else must hold: the file's name and size, the port, the other value. Only what is too common alone, a subject
+  or a user agent, is none beside a better value.
 * What is compared but holds no value that can be told, or none that is an indicator, is refused: as it stands alone, or
   once for a whole conjunction.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby, product
+from itertools import chain, groupby, islice, product
 from math import prod
-from typing import Final
+from typing import Final, NamedTuple
 
 from tcetl.feeds.standards.finding import JOINT, Finding, Refusal
 
@@ -31,7 +31,9 @@ _MOST_BRANCHES: Final = 10_000
 """Alternatives a condition may multiply into."""
 
 _LONGEST_SHOWN: Final = 500
-"""Characters of a conjunction that a description shows."""
+"""Characters of a condition that a description shows, and how many conditions at most."""
+
+_MOST_SHOWN: Final = 10
 
 _WEAK: Final = frozenset({"Email Subject", "User Agent"})
 _PARTS: Final = (VALUE_NAME, VALUE_TYPE)
@@ -79,11 +81,18 @@ class Group:
 Node = Comparison | Group
 
 
+class _Value(NamedTuple):
+    """A comparison with a value, and what else must hold as written."""
+
+    written: Comparison
+    beside: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class _Branch:
     """One way for a condition to hold: the values it needs, what else must hold, and the conjunction as written."""
 
-    values: tuple[Comparison, ...] = ()
+    values: tuple[_Value, ...] = ()
     others: tuple[Node, ...] = ()
     conjunction: str = ""
 
@@ -106,7 +115,7 @@ def findings(node: Node) -> Iterator[Found]:
     for branch in branches:
         for item, written in _values(branch) if branch.values else [_refused(branch)]:
             key = tuple(map(id, written))
-            if key not in seen:
+            if key and key not in seen:  # a group of nothing says nothing
                 seen.add(key)
                 yield item, written
 
@@ -114,7 +123,7 @@ def findings(node: Node) -> Iterator[Found]:
 def _branches(node: Node) -> list[_Branch]:
     """Return the ways for *node* to hold; conjunctions are multiplied out only as far as values are in them."""
     if isinstance(node, Comparison):
-        return [_Branch(values=(node,)) if node.has_value else _Branch(others=(node,))]
+        return [_Branch(values=(_Value(node),)) if node.has_value else _Branch(others=(node,))]
     children = [_branches(child) for child in node.children]
     if node.operator == "OR":
         return list(chain.from_iterable(children))
@@ -126,9 +135,14 @@ def _branches(node: Node) -> list[_Branch]:
         return [_Branch(others=(node,))]
     if (most := prod(map(len, ways))) > _MOST_BRANCHES:
         raise TooLargeError(f"it multiplies into {most} alternatives, more than {_MOST_BRANCHES}")
+    texts = [f"({one.text})" if isinstance(one, Group) and one.operator == "OR" else one.text for one in node.children]
     return [
         _Branch(
-            tuple(value for branch in way for value in branch.values),
+            tuple(
+                _Value(value.written, (*value.beside, *_others(texts, at)))
+                for at, branch in enumerate(way)
+                for value in branch.values
+            ),
             tuple(other for branch in way for other in branch.others),
             node.text,
         )
@@ -136,20 +150,38 @@ def _branches(node: Node) -> list[_Branch]:
     ]
 
 
+def _others(texts: Sequence[str], at: int) -> Iterator[str]:
+    """Yield the first of *texts* but for the one *at* its own place."""
+    return islice((text[:_LONGEST_SHOWN] for place, text in enumerate(texts) if place != at), _MOST_SHOWN)
+
+
 def _values(branch: _Branch) -> Iterator[Found]:
     """Yield the findings of one branch."""
-    said = f"Condition: {branch.conjunction[:_LONGEST_SHOWN]}" if branch.conjunction else ""
-    strong = any(one.kind not in _WEAK for one in branch.values)
-    for one in branch.values:
-        if one.kind not in HASHES and not (strong and one.kind in _WEAK):
-            yield Finding(_registry_key(one, branch.others), _kind(one), said), (one,)
-    hashes = sorted((one for one in branch.values if one.kind in HASHES), key=lambda one: one.observation)
-    for _, group in groupby(hashes, key=lambda one: one.observation):
-        files = sorted(group, key=lambda one: HASHES.index(one.kind or ""))
-        if len({one.kind for one in files}) == len(files) > 1:
-            yield Finding(JOINT.join(one.value for one in files), "File", said), files
+    strong = any(value.written.kind not in _WEAK for value in branch.values)
+    hashes: list[_Value] = []
+    for value in branch.values:
+        one = value.written
+        if one.kind in HASHES:
+            hashes.append(value)
+        elif not (strong and one.kind in _WEAK):
+            yield Finding(_registry_key(one, branch.others), _kind(one), _together([value])), (one,)
+    hashes.sort(key=lambda value: (value.written.observation, HASHES.index(value.written.kind or "")))
+    for _, group in groupby(hashes, key=lambda value: value.written.observation):
+        file = list(group)
+        if len({value.written.kind for value in file}) == len(file) > 1:
+            written = [value.written for value in file]
+            yield Finding(JOINT.join(one.value for one in written), "File", _together(file)), written
         else:
-            yield from ((Finding(one.value, _kind(one), said), (one,)) for one in files)
+            for value in file:
+                one = value.written
+                yield Finding(one.value, _kind(one), _together([value])), (one,)
+
+
+def _together(values: Sequence[_Value]) -> str:
+    """Return in words what must hold beside *values*."""
+    own = {value.written.text for value in values}
+    beside = dict.fromkeys(text for value in values for text in value.beside if text not in own)
+    return f"Together with: {' AND '.join(beside)}"[:_LONGEST_SHOWN] if beside else ""
 
 
 def _kind(one: Comparison) -> str:

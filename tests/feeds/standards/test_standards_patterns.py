@@ -110,12 +110,22 @@ def test_what_a_pattern_says_to_look_for(pattern, expected):
     assert found == expected
 
 
-def test_a_conjunction_is_shown_with_its_values_and_a_single_comparison_is_not():
-    joined = "domain-name:value = 'a.example' AND network-traffic:dst_port = 443"
-    [found] = findings(f"[{joined}]")
-    assert found.description == f"Condition: {joined}"
-    [found] = findings("[domain-name:value = 'a.example']")
-    assert found.description == ""
+def test_what_else_must_hold_is_described():
+    def said(pattern):
+        return {one.value: one.description for one in findings(pattern)}
+
+    port, size, name = "network-traffic:dst_port = 443", "file:size = 1 OR file:size = 2", "file:name = 'a'"
+    assert said("[domain-name:value = 'a.example']") == {"a.example": ""}
+    assert said(f"[domain-name:value = 'a.example' AND {port}]") == {"a.example": f"Together with: {port}"}
+    assert said(f"[file:hashes.MD5 = '{MD5}' AND file:hashes.'SHA-1' = '{SHA1}' AND ({size}) AND {name}]") == {
+        f"{MD5} : {SHA1}": f"Together with: ({size}) AND {name}"
+    }
+    either = "(mutex:name = 'm' OR mutex:name = 'n')"
+    assert said(f"[{either} AND domain-name:value = 'a.example']") == {
+        "m": "Together with: domain-name:value = 'a.example'",
+        "n": "Together with: domain-name:value = 'a.example'",
+        "a.example": f"Together with: {either}",
+    }
 
 
 def test_long_chains_are_read_and_large_products_refused():
