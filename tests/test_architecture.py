@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"errors"},
     "atomic": {"errors"},
     "client": {"schema", "config", "indicators", "errors"},
-    "feeds": {"schema", "errors"},
+    "feeds": {"schema", "indicators", "errors"},
     "transform": {"schema", "indicators", "feeds", "errors"},
     "load": {"client", "schema", "indicators", "atomic", "errors"},
     "lake": {"schema", "atomic", "errors"},

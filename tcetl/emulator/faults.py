@@ -24,7 +24,7 @@ Kind = Literal[
     "reset",  # reset the connection: after `bytes` of the request's body (default none), or when the server has acted
     "truncate",  # break the real answer off after `bytes` of its body (default half)
     "drip",  # send the real answer in pieces of `bytes`, `seconds` apart
-    "delay",  # take the request in, wait `seconds`, and serve it, even if its sender is gone by then
+    "delay",  # wait `seconds`, then serve as usual
     "skew",  # the server's clock is `seconds` off, in the Date header and in the check of the signature
     "job_stuck",  # an uploaded job stays Running: for `seconds`, or for ever
     "job_half",  # an uploaded job breaks off after `fraction` of its items
@@ -241,15 +241,8 @@ async def _drip(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send
 
 
 async def _delay(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    taken = [await receive()]
-    while taken[-1]["type"] == "http.request" and taken[-1].get("more_body", False):
-        taken.append(await receive())
     await asyncio.sleep(fault.seconds or 0)
-
-    async def retold() -> Message:
-        return taken.pop(0) if taken else await receive()
-
-    await app(scope, retold, send)
+    await app(scope, receive, send)
 
 
 async def _skew(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

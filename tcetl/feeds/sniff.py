@@ -9,9 +9,6 @@ from typing import Final
 from tcetl.feeds.base import PLACE
 from tcetl.feeds.records import COMMENT, Records
 
-HOSTS_LINE: Final = r"(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+([^\s#]+)"
-"""A line of a hosts file: a sink address and one name."""
-
 _SAMPLE: Final = 200  # records looked at
 _DELIMITERS: Final = (",", "\t", ";", "|")
 _AGREE: Final = 0.8  # share of records that must have the same number of cells for the file to be a table
@@ -24,9 +21,6 @@ _DATA: Final = re.compile(  # what stands in a row and never in a header
     re.IGNORECASE,
 )
 _DOTTED: Final = re.compile(r"[\w-]+(?:\.[\w-]+)+")
-# One value, then nothing, or a comment: what a line of a plain list looks like.
-_LIST_LINE: Final = re.compile(rf"[^\s,;|/\"']+;.*|(?:{HOSTS_LINE}|[^\s,;|\"']+)(?:\s+(?:#|;|//).*)?", re.IGNORECASE)
-_VALUE_LINE: Final = re.compile(rf"(?:{_HASH}|{_IPV4}|[a-z]+://\S+|\S*\.\S+|\S*:\S*:\S*|AS[0-9]+)", re.IGNORECASE)
 # A list of one column may name it: the words such a line consists of.
 _LONE_HEADER: Final = re.compile(
     r"urls?|ips?|ip[_ ]?address|domains?|host|hostname|indicator|ioc|value|md5|sha1|sha256|hash|email|cidr|asn",
@@ -42,15 +36,6 @@ class Dialect:
     columns: tuple[str, ...]
     header: bool
     skip_initial_space: bool
-
-
-def is_list(lines: Sequence[str]) -> bool:
-    """Tell whether *lines* are a plain list: one value per line, at most followed by a comment."""
-    data = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith(COMMENT)][:_SAMPLE]
-    if data and _LONE_HEADER.fullmatch(data[0]):
-        return False
-    fitting = sum(1 for line in data if _LIST_LINE.fullmatch(line) and _VALUE_LINE.match(line))
-    return fitting >= _AGREE * len(data)
 
 
 def table_dialect(lines: Sequence[str]) -> Dialect | None:

@@ -144,16 +144,6 @@ def test_drip(api, tc_emulator):
     assert time.monotonic() - started > 0.03 * (len(expected) // 500)
 
 
-def test_a_delayed_request_is_served_although_its_sender_has_gone(api, tc_emulator):
-    batch_id = api.create(OWNER)
-    tc_emulator.add_fault("delay", route="/v2/batch/*", method="POST", seconds=0.4)
-    with pytest.raises(exceptions.ReadTimeout):
-        requests.Session.request(api, "POST", f"{api.url}/v2/batch/{batch_id}", data=json.dumps(HOST), timeout=0.2)
-    assert api.data(f"/v2/batch/{batch_id}")["batchStatus"]["status"] == "Created"
-    api.finish(batch_id)
-    assert tc_emulator.counts(OWNER) == {"Host": 1}
-
-
 def test_html_page(api, tc_emulator):
     tc_emulator.add_fault("html")
     response = api.get("/v2/owners")

@@ -279,7 +279,7 @@ def test_read_rejects_and_progress(tmp_path):
 
 @pytest.mark.parametrize("text", ["colour,size\nred,1\nblue,2\n", "value,size\nred,1\nblue,2\n", "just\nsome\nwords\n"])
 def test_no_usable_column(tmp_path, text):
-    with pytest.raises(FeedError, match=r"holds indicators; it has: |no line of .* is an indicator") as caught:
+    with pytest.raises(FeedError, match=r"holds indicators; it has: |no line of .* holds an indicator") as caught:
         run(tmp_path, text)
     assert str(tmp_path) in caught.value.message
     assert caught.value.hint

@@ -83,7 +83,6 @@ def test_lists_by_an_independent_count():
     ("name", "found"),
     [
         ("cisa-kev.json", "JSON"),
-        ("unit42-ta551.txt", "no line of .* is an indicator"),
     ],
 )
 def test_what_is_neither_table_nor_list_says_so(name, found):

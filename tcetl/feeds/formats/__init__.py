@@ -8,7 +8,7 @@ from typing import Final
 
 from tcetl.errors import FeedError
 from tcetl.feeds.format import Format
-from tcetl.feeds.formats import csv, lines, misp, openioc, stix, stix1
+from tcetl.feeds.formats import csv, lines, misp, openioc, report, stix, stix1
 from tcetl.feeds.source import Folder, Source
 
 FORMATS: Final[dict[str, Format]] = {
@@ -20,6 +20,7 @@ FORMATS: Final[dict[str, Format]] = {
         openioc.FORMAT,
         csv.FORMAT,
         lines.FORMAT,
+        report.FORMAT,
     )
 }
 

@@ -17,8 +17,10 @@ from tcetl.feeds.base import ROW, Malformed, RawBatch, reject_table
 from tcetl.feeds.comments import Comments
 from tcetl.feeds.decode import Decoder
 from tcetl.feeds.format import Format
+from tcetl.feeds.markdown import is_markdown
+from tcetl.feeds.notation import is_list
 from tcetl.feeds.records import Record, Records
-from tcetl.feeds.sniff import is_list, table_dialect
+from tcetl.feeds.sniff import table_dialect
 from tcetl.feeds.source import Source
 
 
@@ -139,10 +141,10 @@ class TableFeed:
 
 def _recognise(source: Source) -> bool:
     """A list whose remarks follow a semicolon looks like a table too; only a row of names settles that it is one."""
-    if source.foreign:
+    if source.foreign or is_markdown(source.lines):
         return False
     dialect = table_dialect(source.lines)
-    return dialect is not None and (dialect.header or not is_list(source.lines))
+    return dialect is not None and (dialect.header or not is_list(source.lines, surely=True))
 
 
 FORMAT: Final = Format("csv", "any delimited table: CSV, TSV and their kin", TableFeed, _recognise)

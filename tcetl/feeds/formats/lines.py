@@ -4,23 +4,15 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import polars as pl
+import pyarrow as pa
 
-from tcetl.feeds.base import ROW, RawBatch
+from tcetl.feeds.base import ROW, Malformed, RawBatch, reject_table
 from tcetl.feeds.comments import Comments
 from tcetl.feeds.decode import Decoder
 from tcetl.feeds.format import Format
-from tcetl.feeds.sniff import HOSTS_LINE
+from tcetl.feeds.markdown import is_markdown
+from tcetl.feeds.notation import REMARK, VALUE, is_list, read_lines
 from tcetl.feeds.source import Source
-
-VALUE: Final = "value"
-REMARK: Final = "comment"
-
-# After the value: blanks and a comment sign, or a semicolon, which a URL may hold and which therefore ends only a
-# value without a slash before it.
-_CUT: Final = r"^(?:([^\s;/]+)\s*;|(.*?)\s+(?:#|;|//))\s*(.*)$"
-# A line of a hosts file: the address is no indicator, the one name behind it is.
-_SIGNS: Final = ("#", ";", "//")
-_SINK: Final = rf"^{HOSTS_LINE}\s*(?:#.*)?$"
 
 
 class ListFeed:
@@ -54,30 +46,26 @@ class ListFeed:
         line = 1
         for block in self._source.blocks():
             lines = self._decoder.lines(block)
-            self._comments.add(text for text in lines if text.lstrip().startswith(_SIGNS))
-            yield RawBatch(_values(lines, line))
+            frame, local, comments = read_lines(lines, line, ROW)
+            self._comments.add(comments)
+            yield RawBatch(frame, self._refused(local))
             line += len(lines)
 
+    def _refused(self, local: pl.DataFrame) -> pa.Table:
+        malformed = [
+            Malformed(row, name, "local-name", "a hosts file's name for the machine itself", severity="info")
+            for name, row in local.select(VALUE, ROW).iter_rows()
+        ]
+        return reject_table(malformed, source=self.name, file=self.file)
 
-def _values(lines: Sequence[str], first_line: int) -> pl.DataFrame:
-    text = pl.col("text")
-    host = text.str.extract(_SINK, 1)
-    return (
-        pl.DataFrame({"text": pl.Series(lines, dtype=pl.String)})
-        .with_columns(
-            text.str.strip_chars(),
-            pl.int_range(first_line, first_line + len(lines), dtype=pl.Int64).alias(ROW),
-        )
-        .filter((text != "") & ~text.str.contains(r"^(?:#|;|//)"))
-        .with_columns(text.str.extract_groups(_CUT).alias("cut"))
-        .select(
-            pl.coalesce(host, pl.col("cut").struct[0], pl.col("cut").struct[1], text).alias(VALUE),
-            pl.col("cut").struct[2].fill_null("").alias(REMARK),
-            ROW,
-        )
-    )
+
+def _recognise(source: Source) -> bool:
+    return not source.foreign and not is_markdown(source.lines) and is_list(source.lines)
 
 
 FORMAT: Final = Format(
-    "list", "one value per line: plain lists, hosts files", ListFeed, lambda source: not source.foreign
+    "list",
+    "one value per line: plain lists, hosts files",
+    ListFeed,
+    _recognise,
 )
