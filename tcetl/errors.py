@@ -106,7 +106,11 @@ class LoadError(TcetlError):
 
 
 class RejectedRecordsError(LoadError):
-    """The platform refused more records than the threshold allows; they are in the dead-letter file."""
+    """The platform refused more records than the threshold allows; they are in the dead-letter file of ``run_dir``."""
+
+    def __init__(self, message: str, *, run_dir: str | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.run_dir = run_dir
 
 
 class ReconciliationError(LoadError):

@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from tcetl import __version__
-from tcetl.cli import demo, emulator, export, feed, lake, load, owners
+from tcetl.cli import batch, demo, emulator, export, feed, lake, load, owners
 from tcetl.cli.errors import clear_errors
 from tcetl.cli.options import examples
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 for module in (demo, owners, load, lake, export, emulator):
     app.add_typer(module.app)
+app.add_typer(batch.app, name="batch")
 app.add_typer(feed.app, name="feed")
 
 
@@ -43,6 +44,7 @@ def _version(wanted: bool) -> None:
         "tcetl demo",
         "tcetl feed preview urlhaus.csv",
         "tcetl load urlhaus.csv --owner 'My Source'",
+        "tcetl batch errors runs/monday",
         "tcetl bulk --owner 'My Source' --lake lake",
         "tcetl export lake indicators.cef --format cef",
     )

@@ -4,11 +4,17 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from tcetl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tcetl.client import ThreatConnect
+
+Connect = Callable[[], "ThreatConnect"]
+"""Opens the connection that the options name; a context manager."""
 
 
 def _option(name: str, kind: Any, default: Any, *flags: str, **details: Any) -> inspect.Parameter:
@@ -40,14 +46,28 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
     """
 
     @functools.wraps(command)
-    def run(**arguments: Any) -> None:
-        from tcetl.client import ThreatConnect
-        from tcetl.config import Settings
-
-        api_url, config, ca_file, insecure = (arguments.pop(option.name) for option in _OPTIONS)
-        settings = Settings.resolve(config_file=config, base_url=api_url, verify=_verify(ca_file, insecure=insecure))
-        with ThreatConnect(settings) as tc:
+    def run(connect: Connect, **arguments: Any) -> None:
+        with connect() as tc:
             command(tc, **arguments)
+
+    return connectable(run)
+
+
+def connectable(command: Callable[..., None]) -> Callable[..., None]:
+    """As `connected`, for a command that may do without: its first argument opens the connection when called."""
+
+    @functools.wraps(command)
+    def run(**arguments: Any) -> None:
+        api_url, config, ca_file, insecure = (arguments.pop(option.name) for option in _OPTIONS)
+
+        def connect() -> "ThreatConnect":
+            from tcetl.client import ThreatConnect
+            from tcetl.config import Settings
+
+            verify = _verify(ca_file, insecure=insecure)
+            return ThreatConnect(Settings.resolve(config_file=config, base_url=api_url, verify=verify))
+
+        command(connect, **arguments)
 
     signature = inspect.signature(command)
     parameters = [*list(signature.parameters.values())[1:], *_OPTIONS]

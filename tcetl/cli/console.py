@@ -82,13 +82,26 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]
     listed = [list(row) for row in rows]
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
-        numbers = bool(listed) and all(isinstance(row[index], int | float) for row in listed)
+        numbers = any(row[index] is not None for row in listed) and all(
+            isinstance(row[index], int | float | None) for row in listed
+        )
         short = all(len(_text(row[index])) <= _SHORT for row in listed)
         # Only long columns give way where the terminal is narrow.
         table.add_column(column, justify="right" if numbers else "left", no_wrap=short)
     for row in listed:
         table.add_row(*(Text(_text(value), no_wrap=True, overflow="ellipsis") for value in row))
     Console().print(table)
+
+
+def print_records(title: str, records: Iterable[Any]) -> None:
+    """Print *records* as JSON, one after the other, indented, and coloured where somebody looks."""
+    import msgspec
+
+    console = Console(soft_wrap=True)
+    if title:
+        console.print(title, style="bold", highlight=False)
+    for record in records:
+        console.print_json(msgspec.json.encode(record).decode(), indent=2)
 
 
 def by_reason(counts: Mapping[str, int]) -> str:

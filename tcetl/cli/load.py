@@ -1,19 +1,34 @@
 """``tcetl load``: a feed into ThreatConnect."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tcetl.cli.connection import connected, owner_or_default
-from tcetl.cli.console import Json, by_reason, counted, print_facts, print_json, progress
+from tcetl.cli.console import Json
 from tcetl.cli.feed import Format
+from tcetl.cli.loading import (
+    Action,
+    AttributeWriteType,
+    FileMergeMode,
+    HaltOnError,
+    HashCollisionMode,
+    InFlight,
+    MaxBytes,
+    MaxErrors,
+    MaxRecords,
+    PlaybookTriggers,
+    SecurityLabelWriteType,
+    StuckAfter,
+    TagWriteType,
+    Timeout,
+    finish_with_report,
+)
 from tcetl.cli.options import Owner, examples, new_run_id
-from tcetl.errors import RejectedRecordsError
 
 if TYPE_CHECKING:
     from tcetl.client import ThreatConnect
-    from tcetl.load import LoadReport
 
 
 app = typer.Typer()
@@ -23,6 +38,7 @@ app = typer.Typer()
     **examples(
         "tcetl load urlhaus.csv --owner 'My Source' --tag urlhaus --confidence 60",
         "tcetl load urlhaus.csv --owner 'My Source' --run-dir runs/monday   # again after a crash: goes on",
+        "tcetl load expired.txt --owner 'My Source' --action Delete --max-errors 1%",
     )
 )
 @connected
@@ -42,54 +58,64 @@ def load(
     tag: Annotated[list[str], typer.Option(help="Tag for every indicator; repeat for more.", metavar="TAG")] = [],  # noqa: B006 - typer copies it
     rating: Annotated[float | None, typer.Option(help="Rating for rows without one.", min=0, max=5)] = None,
     confidence: Annotated[int | None, typer.Option(help="Confidence for rows without one.", min=0, max=100)] = None,
-    max_errors: Annotated[
-        str, typer.Option(help="Records that the platform may refuse: a number, or a share such as 1%.")
-    ] = "0",
-    timeout: Annotated[float, typer.Option(help="Seconds for all batch jobs together.", min=1)] = 3600,
+    max_errors: MaxErrors = "0",
+    in_flight: InFlight = 2,
+    timeout: Timeout = 3600,
+    stuck_after: StuckAfter = 900,
+    max_records: MaxRecords = 10_000,
+    max_bytes: MaxBytes = 50_000_000,
+    action: Action = "Create",
+    halt_on_error: HaltOnError = False,
+    attribute_write_type: AttributeWriteType = "Replace",
+    tag_write_type: TagWriteType = "Replace",
+    security_label_write_type: SecurityLabelWriteType = "Replace",
+    file_merge_mode: FileMergeMode = None,
+    hash_collision_mode: HashCollisionMode = None,
+    playbook_triggers: PlaybookTriggers = False,
     json: Json = False,
 ) -> None:
-    """Load the feed at PATH into an owner by batch jobs; every row ends as loaded, rejected or duplicate."""
-    from tcetl.load import Run
+    """Load the feed at PATH into an owner by batch jobs; every row ends as loaded, rejected or duplicate.
+
+    Afterwards, tcetl batch shows where the load stands, what was refused and why, and tries that again.
+    """
+    from tcetl.client import BatchSettings
     from tcetl.pipeline import load_feed
 
     owner = owner_or_default(tc, owner)
-    run_dir = run_dir or f"runs/{path.stem}-{new_run_id()}"
-    try:
-        with progress() as on_progress:
-            report = load_feed(
-                tc,
-                path,
-                owner,
-                run_dir,
-                format=format,
-                tags=tag,
-                rating=rating,
-                confidence=confidence,
-                submitting={"max_errors": max_errors, "timeout": timeout},
-                on_progress=on_progress,
-            )
-    except RejectedRecordsError:
-        _print(Run.open(run_dir).report(), json=json)  # the run is over and fully accounted for: show it, then fail
-        raise
-    _print(report, json=json)
-
-
-def _print(report: "LoadReport", *, json: bool) -> None:
-    if json:
-        print_json(report.to_json())
-        return
-    print_facts(
-        f"Load into {report.owner}",
-        {
-            "rows read": report.rows_read,
-            "rejected": by_reason(report.rejected),
-            "duplicates": report.duplicates,
-            "sent": f"{report.sent:,} in {counted(report.jobs, 'job')}",
-            "succeeded": report.succeeded,
-            "failed": report.failed,
-            "unprocessed": report.unprocessed,
-            "seconds": report.seconds,
-            "run": report.run_dir,
-            "rejects": report.rejects_path,
-        },
+    settings = BatchSettings(
+        owner=owner,
+        action=action,
+        halt_on_error=halt_on_error,
+        attribute_write_type=attribute_write_type,
+        tag_write_type=tag_write_type,
+        security_label_write_type=security_label_write_type,
+        file_merge_mode=file_merge_mode,
+        hash_collision_mode=hash_collision_mode,
+        playbook_triggers_enabled=playbook_triggers,
+    )
+    planning: dict[str, Any] = {
+        "format": format,
+        "tags": tag,
+        "rating": rating,
+        "confidence": confidence,
+        "max_records": max_records,
+        "max_bytes": max_bytes,
+    }
+    finish_with_report(
+        lambda on_progress: load_feed(
+            tc,
+            path,
+            owner,
+            run_dir or f"runs/{path.stem}-{new_run_id()}",
+            settings=settings,
+            submitting={
+                "max_errors": max_errors,
+                "in_flight": in_flight,
+                "timeout": timeout,
+                "stuck_after": stuck_after,
+            },
+            on_progress=on_progress,
+            **planning,
+        ),
+        json=json,
     )

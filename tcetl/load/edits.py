@@ -11,32 +11,43 @@ changes by itself (see :mod:`tcetl.load.spreadsheet`) is taken as untouched or r
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
 from io import BufferedReader
 from typing import Any, Final, cast
 
+import msgspec
 import polars as pl
 
 from tcetl.errors import LoadError
 from tcetl.load.mend import REFUSALS, Named, mend
 from tcetl.load.run import Run
 from tcetl.load.spreadsheet import LETTER, read_sheet, spoilt, untouched
-from tcetl.load.storage import RunPath
+from tcetl.load.storage import RunPath, write_whole
 
 _EDITABLE: Final = ("type", "summary", "record")
 _FIXED: Final = ("row", "code")  # what shows that a letter's number still stands beside its own row
 _COLUMNS: Final = [LETTER, *_FIXED, *_EDITABLE]
+_MENDS: Final = "mends.json"
 _BATCH: Final = 10_000
 _SHOWN: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Mend:
-    """One record that somebody changed: the index of its letter, and what it was and is called."""
+class Mend(msgspec.Struct, frozen=True):
+    """One record that somebody changed: the number of its letter, and what it was and is called."""
 
-    index: int
+    letter: int
     was: Named
     now: Named
+
+
+def write_mends(path: RunPath, mends: list[Mend]) -> None:
+    """Keep in the new run at *path* what was changed for it."""
+    write_whole(path / _MENDS, msgspec.json.encode(mends))
+
+
+def read_mends(run: Run) -> list[Mend]:
+    """Return what was changed by hand before *run*, a retry, was planned."""
+    path = run.path / _MENDS
+    return msgspec.json.decode(path.read_bytes(), type=list[Mend]) if path.exists() else []
 
 
 def digest(path: RunPath) -> str:
@@ -104,7 +115,7 @@ def apply_edits(run: Run, letters: pl.DataFrame, rejects: pl.DataFrame) -> tuple
             problems.add(row, str(error))
         else:
             mended.append({"index": row["index"], **name._asdict(), "record": record})
-            mends.append(Mend(row["index"], Named(row["type_was"], row["summary_was"]), name))
+            mends.append(Mend(row["index"] + 1, Named(row["type_was"], row["summary_was"]), name))
     problems.raise_if_any()
     update = pl.DataFrame(mended, schema={"index": letters.schema["index"], **dict.fromkeys(_EDITABLE, pl.String)})
     return letters.join(kept, on="index", how="semi", maintain_order="left").update(update, on="index"), mends

@@ -81,7 +81,9 @@ def _judge(run: Run, report: LoadReport, receipts: list[Receipt], max_errors: Ma
         reasons = ", ".join(f"{count} {code}" for code, count in sorted(report.refused.items()))
         raise RejectedRecordsError(
             f"{lost} of {report.sent} records were not loaded into {report.owner} ({reasons}); {max_errors} allowed",
-            hint=f"see {run.rejects_path}",
+            run_dir=str(run.path),
+            hint=f"tcetl batch errors {run.path} tells why. Mend them in {run.rejects_text_path.name} there, or delete "
+            f"rows, and then: tcetl batch retry {run.path}",
         )
 
 

@@ -65,6 +65,15 @@ def lease(folder: RunPath, parts: Collection[str], document: bytes) -> Iterator[
         yield renewal.check
 
 
+def claimed(folder: RunPath) -> Iterator[tuple[str, bytes]]:
+    """Yield the parts that are claimed in *folder* now, and the claims, as far as this machine's clock can tell."""
+    _forget(folder)
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        with suppress(FileNotFoundError):  # withdrawn meanwhile
+            if time.time() - _renewed_at(path) < LEASE:
+                yield path.name.partition(".")[0], path.read_bytes()
+
+
 def _others(folder: RunPath, parts: Collection[str], mine: Sequence[RunPath]) -> list[RunPath]:
     """The dead claims of others on *parts*; TakenError if there is a live one."""
     _forget(folder)

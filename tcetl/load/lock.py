@@ -15,16 +15,51 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tcetl.errors import LoadError
-from tcetl.load.lease import WHOLE, Check, TakenError, lease
+from tcetl.load.lease import WHOLE, Check, TakenError, claimed, lease
 from tcetl.load.storage import RunPath, make_folder
 
 try:
     import fcntl
 except ImportError:  # pragma: no cover - no flock on this system: every lock is a lease
     fcntl = None  # type: ignore[assignment]
+
+
+class Holder(NamedTuple):
+    """A process at work on a run directory: on *chunk* of it, or on all of it where that is None."""
+
+    host: str
+    pid: int
+    since: str
+    chunk: int | None
+
+
+def holders(folder: RunPath) -> list[Holder]:
+    """Return who is at work on the run directory *folder*, without getting in anybody's way."""
+    found = _locked(folder) if _has_locks(folder) else claimed(folder / "claims")
+    claims = ((part, _parse(claim)) for part, claim in found)
+    return [
+        Holder(
+            str(said.get("host", "?")),
+            int(said.get("pid", 0)),
+            str(said.get("since", "?")),
+            None if part == WHOLE else int(part),
+        )
+        for part, said in claims
+    ]
+
+
+def _locked(folder: RunPath) -> Iterator[tuple[str, bytes]]:
+    claims = folder / "claims"
+    parts = sorted(path.name for path in claims.iterdir()) if claims.is_dir() else []
+    for part in (WHOLE, *parts):
+        path = _file(folder, part)
+        # Looking at a lock holds it for an instant, so not at one that was given up in good order: those are empty.
+        with suppress(FileNotFoundError):
+            if path.read_bytes() and (holder := _holder(path)) is not None:
+                yield part, holder
 
 
 @contextmanager
@@ -38,12 +73,16 @@ def exclusive(folder: RunPath, chunks: Collection[int] | None = None) -> Iterato
         LoadError: Another process holds it or a part of what is wanted; the message names host, process and since when.
     """
     parts = [WHOLE] if chunks is None else [f"{chunk:05}" for chunk in sorted(set(chunks))]
-    hold = _locks if isinstance(folder, Path) and fcntl is not None else _leases
+    hold = _locks if _has_locks(folder) else _leases
     try:
         with hold(folder, parts) as check:
             yield check
     except TakenError as error:
         raise _taken(folder, error) from None
+
+
+def _has_locks(folder: RunPath) -> bool:
+    return isinstance(folder, Path) and fcntl is not None
 
 
 @contextmanager

@@ -7,19 +7,18 @@ The new run is linked to its parent by path, and its counts begin where the pare
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import polars as pl
 import pyarrow as pa
 
 from tcetl import schema
 from tcetl.errors import LoadError
-from tcetl.load.edits import Mend, apply_edits, digest, is_edited
+from tcetl.load.chain import Link, full_name, read_link, write_link
+from tcetl.load.edits import Mend, apply_edits, digest, is_edited, write_mends
 from tcetl.load.plan import MAX_BYTES, MAX_RECORDS, write_plan
 from tcetl.load.run import Run
-from tcetl.load.storage import AnyPath, RunPath, locate, write_whole
+from tcetl.load.storage import AnyPath, RunPath, locate, make_folder
 
 REMOVED: Final = "removed"
 """Code of a record whose dead letter somebody deleted, so that it is not sent again."""
@@ -27,16 +26,6 @@ UNATTRIBUTED: Final = "unattributed"
 """Code of a dead letter that names no record of ours, so that there is nothing to send again."""
 
 _SENT: Final = ["json", "type", "summary", *(field.name for field in schema.ORIGIN)]
-
-
-class _Link(msgspec.Struct, frozen=True):
-    """What ``retry.json`` holds: the run that took up this one's dead letters. There is never more than one.
-
-    ``rejects_sha256`` is of ``rejects.csv`` as it was then.
-    """
-
-    run_dir: str
-    rejects_sha256: str
 
 
 def retry(
@@ -65,23 +54,23 @@ def retry(
     parent = Run.open(run_dir)
     with parent.exclusive():
         parent.report()  # or it is not finished
-        link_path = parent.path / "retry.json"
-        link = msgspec.json.decode(link_path.read_bytes(), type=_Link) if link_path.exists() else None
+        link = read_link(parent)
         path = locate(new_run_dir if new_run_dir is not None else link.run_dir if link else _beside(parent.path))
-        if link and link.run_dir != _name(path) and Run.is_planned(link.run_dir):
+        if link and link.run_dir != full_name(path) and Run.is_planned(link.run_dir):
             raise LoadError(
-                f"{parent.path} is already retried in {link.run_dir}", hint="go on there, or retry that run"
+                f"{parent.path} is already retried in {link.run_dir}",
+                hint=f"go on there (tcetl batch status {link.run_dir}), or retry that run",
             )
         edited = digest(parent.rejects_text_path) if parent.rejects_text_path.exists() else ""
         if Run.is_planned(path):
             if link and link.rejects_sha256 != edited:
                 raise LoadError(
                     f"{parent.rejects_text_path} was changed after its records had gone over to {path}",
-                    hint=f"submit {path}, and mend what that does not load in its own rejects.csv",
+                    hint=f"mend what {path} does not load in its own rejects.csv (tcetl batch status {path})",
                 )
             return _own(path, parent)
         owed = _owed(parent)
-        write_whole(link_path, msgspec.json.encode(_Link(_name(path), edited)))
+        write_link(parent, Link(full_name(path), edited))
         return _plan(parent, owed, path, max_records, max_bytes)
 
 
@@ -143,6 +132,8 @@ def _owed(parent: Run) -> _Owed:
 
 
 def _plan(parent: Run, owed: _Owed, path: RunPath, max_records: int, max_bytes: int) -> Run:
+    make_folder(path)
+    write_mends(path, owed.mends)
     return write_plan(
         _records(owed.again),
         pa.concat_tables(
@@ -157,7 +148,7 @@ def _plan(parent: Run, owed: _Owed, path: RunPath, max_records: int, max_bytes: 
         counts=owed.counts,
         max_records=max_records,
         max_bytes=max_bytes,
-        parent=_name(parent.path),
+        parent=full_name(parent.path),
     )
 
 
@@ -169,14 +160,9 @@ def _beside(path: RunPath) -> RunPath:
     return path.parent / f"{stem}-retry-{int(number) + 1}"
 
 
-def _name(path: RunPath) -> str:
-    """*path* as it reads from any working directory."""
-    return str(path.absolute() if isinstance(path, Path) else path)
-
-
 def _own(path: RunPath, parent: Run) -> Run:
     run = Run.open(path)
-    if run.plan.parent != _name(parent.path):
+    if run.plan.parent != full_name(parent.path):
         raise LoadError(f"{path} already holds another load", hint="retry in a new directory")
     return run
 

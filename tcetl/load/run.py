@@ -11,6 +11,7 @@
     rejects.parquet, rejects.csv  those, and what the platform refused
     report.json                   the counts of the finished load
     retry.json                    the run that took up what this one did not load
+    mends.json                    what was changed by hand for this one, where it is a retry
     lock, claims/NNNNN            who is at work here, on all of it or on some chunks
 
 Any process may pick the directory up and go on; see :mod:`tcetl.load.steps`.

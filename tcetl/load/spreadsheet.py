@@ -51,8 +51,10 @@ class SheetWriter:
         pl.DataFrame(schema=dict.fromkeys(_HEADER, pl.String)).write_csv(stream)
 
     def write(self, rejects: pa.Table) -> None:
-        """Add the rows of *rejects* (REJECTS)."""
-        rows = pl.DataFrame(rejects).with_row_index(LETTER, offset=self._written + 1)
+        """Add the rows of *rejects* (REJECTS), with the numbers of their letters or to be numbered on."""
+        rows = pl.DataFrame(rejects)
+        if LETTER not in rows.columns:
+            rows = rows.with_row_index(LETTER, offset=self._written + 1)
         self._written += rows.height
         rows.with_columns(pl.col(_TEXTS).str.replace(_FORMULA, "'$0")).select(_HEADER).write_csv(
             self._stream, include_header=False

@@ -29,6 +29,14 @@ def test_version(tcetl: Tcetl) -> None:
         ["feed"],
         ["feed", "preview"],
         ["load"],
+        ["batch"],
+        ["batch", "status"],
+        ["batch", "show"],
+        ["batch", "errors"],
+        ["batch", "resume"],
+        ["batch", "submit"],
+        ["batch", "retry"],
+        ["batch", "abandon"],
         ["bulk"],
         ["retrieve"],
         ["export"],
@@ -37,14 +45,14 @@ def test_version(tcetl: Tcetl) -> None:
 def test_help_teaches(tcetl: Tcetl, command: list[str]) -> None:
     result = tcetl(*command, "--help")
     assert result.exit_code == 0
-    if command != ["feed"]:
+    if command not in (["feed"], ["batch"]):
         assert "Examples" in result.stdout
         assert f"tcetl {' '.join(command)}".rstrip() in result.stdout.split("Examples")[1]
 
 
 def test_no_option_takes_a_secret(tcetl: Tcetl) -> None:
-    for command in ("owners", "load", "bulk", "retrieve"):
-        text = tcetl(command, "--help").stdout.lower()
+    for command in (["owners"], ["load"], ["bulk"], ["retrieve"], ["batch", "retry"], ["batch", "status"]):
+        text = tcetl(*command, "--help").stdout.lower()
         assert "--api-url" in text
         assert not [word for word in ("--secret", "--token", "--password", "--access-id") if word in text]
 

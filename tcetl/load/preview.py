@@ -1,0 +1,91 @@
+"""What a planned load would send, for somebody to look at before it is sent."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from tcetl.load.chain import full_name
+from tcetl.load.edits import Mend, read_mends
+from tcetl.load.run import Chunk, Run
+
+SAMPLES: Final = 5
+"""Records to show unless told otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What a load would send. Counts are in records.
+
+    Attributes:
+        run_dir: The run directory, unless it was made for the preview alone.
+        settings: Settings of every batch job, as the API has them.
+        rows_read: Rows of the feed; of a retry, what the load before it did not load.
+        rejected: Rows refused before anything is sent, by code.
+        duplicates: Rows merged into an equal one.
+        records: Records to send, by type.
+        chunks: Batch jobs to come.
+        bytes: Bytes to send.
+        mends: What was changed by hand, for a retry.
+        samples: Some of the records, as they would be sent.
+    """
+
+    run_dir: str | None
+    settings: dict[str, Any]
+    rows_read: int
+    rejected: dict[str, int]
+    duplicates: int
+    records: dict[str, int]
+    chunks: int
+    bytes: int
+    mends: list[Mend]
+    samples: list[dict[str, Any]]
+
+
+def preview(run: Run, *, samples: int = SAMPLES, scratch: bool = False) -> Preview:
+    """Return what `submit` would send of *run*: the chunks that no job was made for yet.
+
+    Args:
+        run: A planned load.
+        samples: Records to show, from all over it.
+        scratch: The run directory is there for the preview alone, and its name is of no use to anybody.
+    """
+    coming = [run.chunks[receipt.chunk] for receipt in run.receipts() if receipt.phase == "planned"]
+    types: Counter[str] = Counter()
+    for chunk in coming:
+        types.update(run.origins(chunk.chunk)["type"].to_pylist())
+    rejected = Counter(run.counts.get("rejected", {})) + Counter(run.plan.rejected)
+    duplicates = int(run.counts.get("duplicates", 0))
+    planned = sum(chunk.records for chunk in run.chunks)
+    return Preview(
+        run_dir=None if scratch else full_name(run.path),
+        settings=run.settings.to_json(),
+        rows_read=run.counts.get("rows_read", rejected.total() + duplicates + planned),
+        rejected=dict(rejected),
+        duplicates=duplicates,
+        records=dict(types),
+        chunks=len(coming),
+        bytes=sum(chunk.bytes for chunk in coming),
+        mends=read_mends(run),
+        samples=list(_samples(run, coming, samples)),
+    )
+
+
+def records_of(run: Run, chunk: int) -> list[msgspec.Raw]:
+    """Return the records of *chunk* as they are, or will be, sent, in the order of its origins."""
+    sections = msgspec.json.decode(run.content(chunk), type=dict[str, list[msgspec.Raw]])
+    return [record for records in sections.values() for record in records]
+
+
+def _samples(run: Run, chunks: list[Chunk], count: int) -> Iterator[dict[str, Any]]:
+    """Records from all over *chunks*, which are sorted by type: so that each type is likely to show."""
+    total = sum(chunk.records for chunk in chunks)
+    wanted = {index * total // count for index in range(min(count, total))} if total else set()
+    start = 0
+    for chunk in chunks:
+        here = sorted(index - start for index in wanted if start <= index < start + chunk.records)
+        records = records_of(run, chunk.chunk) if here else []
+        yield from (msgspec.json.decode(records[index]) for index in here)
+        start += chunk.records
