@@ -68,7 +68,7 @@ def lease(folder: RunPath, parts: Collection[str], document: bytes) -> Iterator[
 def claimed(folder: RunPath) -> Iterator[tuple[str, bytes]]:
     """Yield the parts that are claimed in *folder* now, and the claims, as far as this machine's clock can tell."""
     _forget(folder)
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+    for path in folder.iterdir() if folder.is_dir() else ():
         with suppress(FileNotFoundError):  # withdrawn meanwhile
             if time.time() - _renewed_at(path) < LEASE:
                 yield path.name.partition(".")[0], path.read_bytes()
