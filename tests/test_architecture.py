@@ -14,7 +14,7 @@ import pytest
 REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "tcetl"
 
-FOUNDATION = {"schema", "config", "indicators", "atomic", "errors"}
+FOUNDATION = {"schema", "config", "indicators", "atomic", "errors", "reasons"}
 STAGES = {"client", "feeds", "transform", "load", "lake", "siem"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -22,8 +22,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "indicators": {"errors"},
     "config": {"errors"},
     "atomic": {"errors"},
-    "client": {"schema", "config", "indicators", "errors"},
-    "feeds": {"schema", "indicators", "errors"},
+    "reasons": set(),
+    "client": {"schema", "config", "indicators", "errors", "reasons"},
+    "feeds": {"schema", "indicators", "atomic", "errors", "reasons"},
     "transform": {"schema", "indicators", "feeds", "errors"},
     "load": {"client", "schema", "indicators", "atomic", "errors"},
     "lake": {"schema", "atomic", "errors"},

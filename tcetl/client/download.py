@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import requests
 import urllib3.exceptions
 
-from tcetl.client.failures import reason_of
 from tcetl.errors import DamagedDocumentError
+from tcetl.reasons import reason_of
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -1,6 +1,7 @@
 """Feed readers: each turns one format into raw batches whose every row knows its origin."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -8,7 +9,11 @@ from tcetl.errors import FeedError
 from tcetl.feeds.base import FILE, PLACE, POINTER, ROW, Feed, RawBatch
 from tcetl.feeds.comments import stated_records
 from tcetl.feeds.formats import FORMATS, recognise
+from tcetl.feeds.formats.misp import MANIFEST
+from tcetl.feeds.joined import JoinedFeed
 from tcetl.feeds.source import Folder, Source, locate
+from tcetl.feeds.sources import Fetching, fetch
+from tcetl.feeds.sources.stores import Matches
 from tcetl.feeds.unpack import Unpacking
 
 __all__ = [
@@ -18,6 +23,7 @@ __all__ = [
     "POINTER",
     "ROW",
     "Feed",
+    "Fetching",
     "Folder",
     "RawBatch",
     "Source",
@@ -33,15 +39,18 @@ def open_feed(
     name: str | None = None,
     format: str = "auto",  # noqa: A002 - the word users know
     unpacking: Unpacking | None = None,
+    fetching: Fetching | None = None,
     **options: Any,
 ) -> Feed:
     """Return the feed in *given*, plain or packed (gzip, bzip2, xz, Zstandard, ZIP) by its content.
 
     Args:
-        given: A path to a file or folder, an opened binary stream, or a source that somebody else fetched.
+        given: A path to a file or folder, a pattern of paths, an address as `tcetl.feeds.sources.fetch` takes it, an
+            opened binary stream, or a source that somebody else fetched.
         name: The feed's name, for the origin of its records; the file's name without its ending by default.
         format: One of `FORMATS`, or ``auto`` to look at the content.
         unpacking: Password, member and limits for packed files; of a `Source` or `Folder`, its own counts.
+        fetching: Keys, limits and proxies for an address.
         **options: Options of the format.
 
     Raises:
@@ -49,9 +58,22 @@ def open_feed(
     """
     if format not in ("auto", *FORMATS):
         raise FeedError(f"'{format}' is not a feed format", hint=f"one of: auto, {', '.join(FORMATS)}")
-    source = locate(Path(given) if isinstance(given, str | os.PathLike) else given, unpacking or Unpacking())
+    unpacking = unpacking or Unpacking()
+    if isinstance(given, str):
+        index = MANIFEST if format == "misp" or given.endswith(f"/{MANIFEST}") else None
+        fetched = fetch(given, fetching, unpacking=unpacking, index=index).source
+        assert fetched is not None  # nothing was made conditional
+        source = fetched
+    else:
+        source = locate(Path(given) if isinstance(given, os.PathLike) else given, unpacking)
+    if isinstance(source, Matches):
+        return JoinedFeed(source, name or _name(source.location), partial(_read, format, options))
+    return _read(format, options, source, name or _name(source.location))
+
+
+def _read(format: str, options: dict[str, Any], source: Source | Folder, name: str) -> Feed:  # noqa: A002
     found = recognise(source) if format == "auto" else FORMATS[format]
-    return found.open(source, name or _name(source.location), **options)
+    return found.open(source, name, **options)
 
 
 def _name(location: str) -> str:

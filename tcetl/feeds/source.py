@@ -1,10 +1,9 @@
 """Where feeds are read from: one file that can be read again and again, or several that are one feed together."""
 
 import io
-import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,6 +15,11 @@ from tcetl.feeds.text import BLOCK_SIZE, foreign, text_blocks, text_pieces
 from tcetl.feeds.unpack import Unpacking, archived, seekable, unpack
 
 Opener = Callable[[], BinaryIO]
+
+
+class MissingError(FeedError):
+    """There is no file of that name."""
+
 
 HEAD_SIZE: Final = 256 << 10
 """Bytes looked at to tell what a file is."""
@@ -61,7 +65,7 @@ class Source:
         try:
             return self._opener()
         except FileNotFoundError:
-            raise FeedError(f"feed file {self.location} does not exist", hint="check the path") from None
+            raise MissingError(f"feed file {self.location} does not exist", hint="check the path") from None
         except OSError as error:
             raise FeedError(f"feed file {self.location} cannot be read: {error.strerror or error}") from error
 
@@ -118,7 +122,8 @@ class Folder(Protocol):
         """Return one of the files.
 
         Raises:
-            FeedError: there is none of that name, or see `Source`.
+            MissingError: there is none of that name.
+            FeedError: see `Source`.
         """
 
 
@@ -155,6 +160,8 @@ class Archive:
 
     def file(self, name: str) -> Source:
         """Return one of the files."""
+        if name not in self._names:
+            raise MissingError(f"archive {self.location} has no file '{name}'")
         return Source(f"{self.location}/{name}", self._opener, replace(self._unpacking, member=name))
 
 
@@ -173,7 +180,12 @@ def locate(given: Path | BinaryIO | Source | Folder, unpacking: Unpacking) -> So
             return Directory(given, unpacking)
         location, opener = str(given), cast(Opener, partial(given.open, "rb"))
     else:
-        location, opener = str(getattr(given, "name", "stream")), _Copy(given)
+        location, opener = str(getattr(given, "name", "stream")), Spooled(iter(partial(given.read, 1 << 20), b""))
+    return unpacked(location, opener, unpacking)
+
+
+def unpacked(location: str, opener: Opener, unpacking: Unpacking) -> Source | Folder:
+    """Return what *opener* opens as a source, or as a folder where it is an archive of several files."""
     if unpacking.member is None:
         names = _archived(location, opener)
         if len(names) > 1:
@@ -189,15 +201,17 @@ def _archived(location: str, opener: Opener) -> Sequence[str]:
         return []  # Source will say what is wrong
 
 
-class _Copy:
-    """Opens a copy of what was left of a stream; the copy goes when nothing refers to it any more."""
+class Spooled:
+    """Opens a temporary copy of what can be read only once; the copy goes when nothing refers to this any more."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, chunks: Iterable[bytes]) -> None:
         handle, name = tempfile.mkstemp(prefix="tcetl-feed-")
         self._path = Path(name)
         weakref.finalize(self, self._path.unlink, missing_ok=True)
         with open(handle, "wb") as copy:  # noqa: PTH123 - the handle is open already
-            shutil.copyfileobj(stream, copy, 1 << 20)
+            for chunk in chunks:
+                copy.write(chunk)
 
     def __call__(self) -> BinaryIO:
+        """Open the copy."""
         return self._path.open("rb")

@@ -8,7 +8,7 @@ from tcetl.errors import FeedError
 from tcetl.feeds import jsonstream
 from tcetl.feeds.base import RawBatch
 from tcetl.feeds.format import Format
-from tcetl.feeds.source import Folder, Source
+from tcetl.feeds.source import Folder, MissingError, Source
 from tcetl.feeds.standards.finding import COLUMNS, Placed, to_batches
 from tcetl.feeds.standards.misp_event import MispOptions, MispReader
 
@@ -71,11 +71,10 @@ class MispFeed:
         if isinstance(self._source, Source):
             yield self._source
             return
-        present = set(self._source.names())
         for name in self._listed:
-            if name in present:
+            try:
                 yield self._source.file(name)
-            else:
+            except MissingError:
                 self._missing += 1
 
 

@@ -18,7 +18,8 @@ from itertools import chain, groupby, islice, product
 from math import prod
 from typing import Final, NamedTuple
 
-from tcetl.feeds.standards.finding import JOINT, Finding, Refusal
+from tcetl.feeds.standards.finding import Finding, Refusal
+from tcetl.indicators import SEPARATOR
 
 HASHES: Final = ("md5", "sha1", "sha256")
 """The types of hashes that identify a file here, in the order of a summary."""
@@ -170,7 +171,7 @@ def _values(branch: _Branch) -> Iterator[Found]:
         file = list(group)
         if len({value.written.kind for value in file}) == len(file) > 1:
             written = [value.written for value in file]
-            yield Finding(JOINT.join(one.value for one in written), "File", _together(file)), written
+            yield Finding(SEPARATOR.join(one.value for one in written), "File", _together(file)), written
         else:
             for value in file:
                 one = value.written
@@ -201,7 +202,7 @@ def _registry_key(one: Comparison, others: Sequence[Node]) -> str:
     }
     if one.kind != "Registry Key" or VALUE_NAME not in said:
         return one.value
-    return JOINT.join(filter(None, (one.value, said[VALUE_NAME], said.get(VALUE_TYPE))))
+    return SEPARATOR.join(filter(None, (one.value, said[VALUE_NAME], said.get(VALUE_TYPE))))
 
 
 def _refused(branch: _Branch) -> Found:

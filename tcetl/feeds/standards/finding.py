@@ -17,10 +17,6 @@ _STRICTNESS: Final = ("TLP:CLEAR", "TLP:WHITE", "TLP:GREEN", "TLP:AMBER", "TLP:A
 _TLP: Final = re.compile(r"tlp[:_ -]*(white|clear|green|amber(?:[+_ -]+strict)?|red)", re.IGNORECASE)
 
 
-JOINT: Final = " : "
-"""Joins the parts of one value: the hashes of a file, a registry key and the name and type of its value."""
-
-
 class Finding(NamedTuple):
     """One value as a standard states it; the fields are the columns that `tcetl.transform.vocabulary` knows.
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from tcetl.feeds.standards.condition import HASHES
-from tcetl.feeds.standards.finding import JOINT, Finding, Refusal, describe, moment, strictest, tag_cell, tlp_of
+from tcetl.feeds.standards.finding import Finding, Refusal, describe, moment, strictest, tag_cell, tlp_of
 from tcetl.feeds.standards.misp_types import Part, parts
 from tcetl.feeds.standards.stix_pattern import findings as pattern_findings
+from tcetl.indicators import SEPARATOR
 
 Record = Mapping[str, Any]
 """An event, attribute or object as parsed from JSON: of any shape, since anybody can publish one."""
@@ -128,7 +129,7 @@ def _joined(attributes: Sequence[Record]) -> tuple[Part | None, Sequence[Record]
         return None, ()
     names = (_text(one, "value") for one in attributes if _text(one, "type") == "filename")
     about = "; ".join(f"File name: {name}" for name in names)
-    return Part("File", JOINT.join(_text(one, "value") for one in hashes), about), hashes
+    return Part("File", SEPARATOR.join(_text(one, "value") for one in hashes), about), hashes
 
 
 def _finding(part: Part, attributes: Sequence[Record], event: _Event) -> Finding:

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from tcetl.feeds.standards.condition import HASHES
-from tcetl.feeds.standards.finding import JOINT, Finding, Refusal, describe, moment, strictest, tag_cell, tlp_of
+from tcetl.feeds.standards.finding import Finding, Refusal, describe, moment, strictest, tag_cell, tlp_of
 from tcetl.feeds.standards.stix_paths import meaning
 from tcetl.feeds.standards.stix_pattern import findings
+from tcetl.indicators import SEPARATOR
 
 Object = Mapping[str, Any]
 """One STIX object, as parsed from JSON: of any shape, since anybody can publish one."""
@@ -157,7 +158,7 @@ class StixReader:
             if (word := meaning(kind, f"hashes.{name}"))
         }
         if found:
-            value = JOINT.join(found[word] for word in HASHES if word in found)
+            value = SEPARATOR.join(found[word] for word in HASHES if word in found)
             about = f"File name: {_text(one, 'name')}" if _text(one, "name") else ""
             yield Finding(value, next(iter(found)) if len(found) == 1 else "File", about, **said)
             return
@@ -203,7 +204,7 @@ def _registry_value(one: Object) -> str:
     """Return the key with the name and type of its value, where it has exactly one."""
     values = [value for value in _list(one, "values") if isinstance(value, Mapping)]
     name = _text(values[0], "name") if len(values) == 1 else ""
-    return JOINT.join(filter(None, (_text(one, "key"), name, name and _text(values[0], "data_type"))))
+    return SEPARATOR.join(filter(None, (_text(one, "key"), name, name and _text(values[0], "data_type"))))
 
 
 def _text(one: Object, key: str) -> str:

@@ -1,0 +1,105 @@
+"""Where feeds come from beside local files: web servers, TAXII servers, object stores, patterns of files.
+
+Everything is read whole before any of it is used, so that a feed that breaks off is none, and can be read twice.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from tcetl.errors import FeedError
+from tcetl.feeds.source import Folder, Source, locate, unpacked
+from tcetl.feeds.sources.http import Fetching, Http, shown
+from tcetl.feeds.sources.state import FetchState
+from tcetl.feeds.sources.stores import Matches, is_pattern, stored
+from tcetl.feeds.sources.taxii import ADDED_AFTER, SCHEME, Collection
+from tcetl.feeds.sources.web_folder import WebFolder
+from tcetl.feeds.unpack import Unpacking
+
+__all__ = ["FetchState", "Fetched", "Fetching", "fetch", "shown"]
+
+_ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_CONDITIONS: Final = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
+
+
+class Fetched(NamedTuple):
+    """A feed that was fetched: its source, or None when nothing is new since what the state knows.
+
+    Call ``commit`` when what was fetched has been dealt with, so that the state moves on.
+    """
+
+    source: Source | Folder | None
+    commit: Callable[[], None]
+
+
+def fetch(
+    address: str,
+    how: Fetching | None = None,
+    *,
+    state: FetchState | None = None,
+    unpacking: Unpacking | None = None,
+    index: str | None = None,
+) -> Fetched:
+    """Fetch the feed at *address*.
+
+    Args:
+        address: A path or pattern (``feeds/*.csv``), an http(s) URL, the URL of a TAXII collection with ``taxii+``
+            before it, or of an object store (``s3://bucket/feed.json``).
+        how: Keys, limits, proxies.
+        state: What earlier fetches learnt; without it everything is fetched anew.
+        unpacking: How a packed file is unpacked.
+        index: Name of the file that lists those of a folder: a URL that ends with it, or with a slash, is such a
+            folder.
+
+    Raises:
+        FeedError: it cannot be had; the message names the address, without query and keys.
+    """
+    how, unpacking = how or Fetching(), unpacking or Unpacking()
+    commit = state.commit if state else _nothing
+    scheme = found[1].lower() if (found := _ADDRESS.match(address)) else ""
+    if scheme.startswith(SCHEME):
+        return Fetched(_collection(address, how, state), commit)
+    if scheme in ("http", "https"):
+        return Fetched(_web(address, how, state, unpacking, index), commit)
+    if is_pattern(address) and not Path(address).exists():
+        return Fetched(Matches(address, unpacking), commit)
+    if scheme in ("", "file"):
+        return Fetched(locate(Path(unquote(urlsplit(address).path) if scheme else address), unpacking), commit)
+    return Fetched(unpacked(shown(address), stored(address, how.max_bytes), unpacking), commit)
+
+
+def _web(
+    address: str, how: Fetching, state: FetchState | None, unpacking: Unpacking, index: str | None
+) -> Source | Folder | None:
+    http = Http(address, how)
+    path = urlsplit(address).path
+    folder = index is not None and path.endswith(("/", f"/{index}"))
+    asked = f"{address}{index}" if folder and path.endswith("/") else address
+    known = state.known(asked) if state else {}
+    answer = http.get(asked, {_CONDITIONS[name]: known[name] for name in _CONDITIONS if name in known})
+    if answer.body is None:
+        return None
+    if state:
+        state.learn(asked, {name: answer.headers[name] for name in _CONDITIONS if name in answer.headers})
+    if folder and index is not None:
+        return WebFolder(asked, Source(shown(asked), answer.body, unpacking), index, http, unpacking)
+    return unpacked(shown(address), answer.body, unpacking)
+
+
+def _collection(address: str, how: Fetching, state: FetchState | None) -> Source | None:
+    collection = Collection(address, Http(address.removeprefix(SCHEME), how))
+    since = state.known(address).get(ADDED_AFTER, "") if state else ""
+    body = collection.read(since)
+    if since and not collection.count:
+        return None
+    if state and (collection.last_added or since):
+        state.learn(address, {ADDED_AFTER: collection.last_added or since})
+    if not collection.count:
+        raise FeedError(f"{shown(address)} holds no objects", hint="is the collection empty today?")
+    return Source(shown(address), body)
+
+
+def _nothing() -> None:
+    """Commit nothing."""

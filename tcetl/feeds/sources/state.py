@@ -1,0 +1,76 @@
+"""What is remembered between two fetches of a feed, in a small file; it moves only when told that the load is done."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Final
+
+from upath import UPath
+
+from tcetl.atomic import AtomicFile, publish_errors
+from tcetl.errors import FeedError
+from tcetl.feeds.sources.http import shown
+
+_VERSION: Final = 1
+
+
+class FetchState:
+    """Facts by address: an entity tag, a time of last modification, how far a collection was read.
+
+    `learn` notes what a fetch found out; only `commit` keeps it. A load that failed therefore fetches the same again.
+
+    Args:
+        path: The file, on a local disk or an object store; it need not exist yet.
+
+    Raises:
+        FeedError: there is a file that is no state.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = path if isinstance(path, UPath) else UPath(path)
+        self._facts: dict[str, dict[str, str]] = {}
+        self._learnt: dict[str, dict[str, str]] = {}
+        try:
+            content = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return
+        try:
+            document = json.loads(content)
+            if document["version"] != _VERSION:
+                raise ValueError(document["version"])
+            self._facts = {str(one["key"]): dict(one["facts"]) for one in document["addresses"]}
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise FeedError(
+                f"{self.path} is no state of fetches", hint="name another file, or delete it to fetch everything anew"
+            ) from None
+
+    def known(self, address: str) -> dict[str, str]:
+        """Return what was committed about *address*."""
+        return dict(self._facts.get(_key(address), {}))
+
+    def learn(self, address: str, facts: dict[str, str]) -> None:
+        """Note *facts* about *address*, to be kept by `commit` in place of what was known."""
+        self._learnt[_key(address)] = {**facts, "address": shown(address)}
+
+    def commit(self) -> None:
+        """Keep what was learnt, in one step.
+
+        Raises:
+            PublishError: the file cannot be written.
+        """
+        self._facts |= self._learnt
+        self._learnt = {}
+        addresses = [{"key": key, "facts": facts} for key, facts in sorted(self._facts.items())]
+        content = json.dumps({"version": _VERSION, "addresses": addresses}, indent=1).encode()
+        if self.path.protocol in ("", "file", "local"):
+            with AtomicFile(Path(self.path.path)) as file:
+                file.write(content)
+        else:
+            with publish_errors(str(self.path)):
+                self.path.write_bytes(content)  # an object store shows an upload when it is whole
+
+
+def _key(address: str) -> str:
+    """Tell addresses apart by all of them, without writing down a key in one."""
+    return hashlib.sha256(address.encode()).hexdigest()[:32]
