@@ -200,11 +200,14 @@ REJECTS: Final = pa.schema(
         pa.field("chunk", pa.int32()),
         pa.field("batch_id", pa.int64()),
         pa.field("record", pa.string()),  # the record as it was (to be) sent, JSON; what `retry` starts from
+        pa.field("kind", pa.string()),  # of that record: group | indicator | association | file
+        pa.field("xid", pa.string()),  # of a group, or of the group that a file belongs to
     ],
     metadata={"threatconnect.schema_version": str(SCHEMA_VERSION)},
 )
 """One row per input row that was not loaded: why, where it stood, and what it said. ``code`` is a slug of ours
-(``bad-url``) or the platform's (``0x1005``). Rows of stage ``duplicate`` were merged into another one and are counted
+(``bad-url``) or the platform's (``0x1005``). ``summary`` is an indicator's, a group's name, or says what an association
+joins. Rows of stage ``duplicate`` were merged into another one and are counted
 apart."""
 
 RECEIPTS: Final = pa.schema(

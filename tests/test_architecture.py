@@ -14,19 +14,20 @@ import pytest
 REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "tcetl"
 
-FOUNDATION = {"schema", "config", "indicators", "atomic", "errors", "reasons"}
+FOUNDATION = {"schema", "config", "groups", "indicators", "atomic", "errors", "reasons"}
 STAGES = {"client", "feeds", "transform", "load", "lake", "siem"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "schema": {"errors"},
+    "groups": set(),
     "indicators": {"errors"},
     "config": {"errors"},
     "atomic": {"errors"},
     "reasons": set(),
-    "client": {"schema", "config", "indicators", "errors", "reasons"},
+    "client": {"schema", "config", "groups", "indicators", "errors", "reasons"},
     "feeds": {"schema", "indicators", "atomic", "errors", "reasons"},
     "transform": {"schema", "indicators", "feeds", "errors"},
-    "load": {"client", "schema", "indicators", "atomic", "errors"},
+    "load": {"client", "schema", "groups", "indicators", "atomic", "errors"},
     "lake": {"schema", "atomic", "errors"},
     "siem": {"schema", "atomic", "errors"},
     "pipeline": FOUNDATION | STAGES,

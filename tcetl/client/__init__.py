@@ -1,4 +1,4 @@
-"""The ThreatConnect REST API: signing, session, owners, bulk reports, retrieves and batch endpoints."""
+"""The ThreatConnect REST API: signing, session, owners, bulk reports, retrieves, batch endpoints and group files."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from tcetl.client.batch import BatchError, BatchJobs, BatchSettings, BatchStatus
 from tcetl.client.bulk import BulkDownload, BulkReports, BulkStatus
+from tcetl.client.files import GroupFiles
 from tcetl.client.owners import (
     IndicatorTypeInfo,
     Owner,
@@ -31,6 +32,7 @@ __all__ = [
     "BulkDownload",
     "BulkReports",
     "BulkStatus",
+    "GroupFiles",
     "IndicatorTypeInfo",
     "Owner",
     "Session",
@@ -47,6 +49,7 @@ class ThreatConnect:
         session: Sends single requests to any endpoint.
         bulk: Bulk indicator reports.
         batch: Batch jobs.
+        files: The files of groups.
     """
 
     def __init__(self, settings: Settings | None = None, **arguments: Any) -> None:
@@ -63,6 +66,7 @@ class ThreatConnect:
         self.session = Session(self.settings)
         self.bulk = BulkReports(self.session)
         self.batch = BatchJobs(self.session)
+        self.files = GroupFiles(self.session)
 
     def __repr__(self) -> str:
         return f"ThreatConnect({self.settings.base_url!r})"

@@ -1,9 +1,10 @@
 """Which record an error of the platform's is about: decided by evidence, never guessed.
 
-The platform names a record by its place in the file (a JSON path), by its source (a summary, one hash of a File, an
-xid), or in free text. Free text counts only where a record is what the sentence is about: it opens with the name, or
-ends with it after a colon. A record merely mentioned (``… collides with a.example``) is no evidence, and pieces of
-evidence that contradict each other count for nothing. What remains is *unattributed*: kept and counted, but nobody's.
+The platform names a record by its place in the file (a JSON path), by its source (a summary, one hash of a File, a
+group's xid or name), or in free text. Free text counts only where a record is what the sentence is about: it opens with
+the name, or ends with it after a colon. A record merely mentioned (``… collides with a.example``) is no evidence, and
+pieces of evidence that contradict each other count for nothing. An association is named by both of its ends together,
+where no other one joins these two. What remains is *unattributed*: kept and counted, but nobody's.
 """
 
 import re
@@ -17,10 +18,12 @@ import polars as pl
 
 from tcetl.client.batch import BatchError
 from tcetl.indicators import SEPARATOR, TYPES
+from tcetl.load.records import Kind
 
 _Spans = dict[tuple[int, int], str]  # where a name stands in a text, in bytes of UTF-8: the name
 
-_PATH: Final = re.compile(r"\$\.indicator\[(\d+)\]")
+_PATH: Final = re.compile(r"\$\.(\w+)\[(\d+)\]")
+_LAST: Final = re.compile(r"Last processed (\w+)\[(\d+)\](?: '(.*?)'\.?(?= |$))?", re.DOTALL)
 _VERDICT: Final = " is not valid."  # how the platform ends a source
 # A summary within a text counts only as a whole: `a.example` is not named by `http://a.example/x` or `aa.example`.
 _OPENING: Final = b" \t\r\n'\"`([{<,;"
@@ -41,15 +44,53 @@ _DISTINCTIVE: Final = re.compile(r"(?=.*[^A-Za-z\s]).{4,}", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What the platform could call a record: its type, its summary, and other names of it alone (xid, hashes)."""
+    """What the platform could call a record: its type, its summary, and other names of it alone (xid, hashes).
+
+    ``ends`` are the names of what an association joins, neither of which is its own.
+    """
 
     type: str
     summary: str
     aliases: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names that are its own."""
+        return (self.summary, *self.aliases)
 
 
-def names_of(types: Sequence[str], summaries: Sequence[str]) -> list[Record]:
-    """Return the names of a chunk's indicators, in order."""
+def names_of(kind: Kind, rows: pl.DataFrame, records: Sequence[bytes]) -> list[Record]:
+    """Return the names of a chunk's records, in order.
+
+    Args:
+        kind: What they are.
+        rows: Their type, summary and xid.
+        records: Their JSON.
+    """
+    types, summaries = rows["type"].to_list(), rows["summary"].to_list()
+    match kind:
+        case "group":
+            return [
+                Record(type_, xid, (name,))
+                for type_, xid, name in zip(types, rows["xid"].to_list(), summaries, strict=True)
+            ]
+        case "association":
+            return [
+                Record(type_, " - ".join(ends), ends=ends)
+                for type_, ends in zip(types, map(_ends_of, records), strict=True)
+            ]
+        case _:
+            return names_of_indicators(types, summaries)
+
+
+def _ends_of(record: bytes) -> tuple[str, ...]:
+    document = msgspec.json.decode(record, type=dict[str, Any])
+    return tuple(str(document.get(f"ref_{side}") or document.get(f"id_{side}") or "") for side in (1, 2))
+
+
+def names_of_indicators(types: Sequence[str], summaries: Sequence[str]) -> list[Record]:
+    """Return the names of indicators, in order."""
     return [
         Record(kind, summary, tuple(summary.split(SEPARATOR)) if kind == "File" and SEPARATOR in summary else ())
         for kind, summary in zip(types, summaries, strict=True)
@@ -59,14 +100,18 @@ def names_of(types: Sequence[str], summaries: Sequence[str]) -> list[Record]:
 class Attributor:
     """Finds the record of one chunk that an error is about."""
 
-    def __init__(self, records: Sequence[Record]) -> None:
+    def __init__(self, records: Sequence[Record], kind: Kind = "indicator") -> None:
         self._records = records
+        self._kind = kind
+        self._joining: dict[str, set[int]] = defaultdict(set)
         self._exact: dict[str, set[int]] = defaultdict(set)
         self._folded: dict[str, set[int]] = defaultdict(set)
         for index, record in enumerate(records):
-            for name in (record.summary, *record.aliases):
+            for name in record.names:
                 self._exact[name].add(index)
                 self._folded[name.casefold()].add(index)
+            for end in record.ends:
+                self._joining[end.casefold()].add(index)
 
     def attribute(self, errors: Sequence[BatchError]) -> list[int | None]:
         """Return, for each of *errors*, the index of the record it is about, or None."""
@@ -81,15 +126,34 @@ class Attributor:
             if len(named := self._named(name, context)) == 1:
                 return next(iter(named))
 
-        evidence = [{int(index)} for text in texts for index in _PATH.findall(text) if int(index) < len(self._records)]
+        evidence = [{place} for text in texts for place in self._places(text)]
         # A source names something: the words beside it can only be about a record that is called so, in part at least.
         part = source.removesuffix(_VERDICT).casefold() if source.endswith(_VERDICT) else ""
         for text in texts:
             subject = self._subject(text, occurrences[text])
-            if fitting := {index for index in subject if self._records[index].summary.casefold().startswith(part)}:
+            if fitting := {index for index in subject if self._is_called(index, part)}:
                 evidence.append(fitting)
+            if joined := self._joined(occurrences[text]):
+                evidence.append(joined)
         agreed = set.intersection(*evidence) if evidence else set()
         return next(iter(agreed)) if len(agreed) == 1 else None
+
+    def _places(self, text: str) -> set[int]:
+        """The places in the file that *text* gives, where it holds a record of ours; a name beside one must be its."""
+        places = {int(place) for section, place in _PATH.findall(text) if section == self._kind}
+        for section, place, name in _LAST.findall(text):
+            if section == self._kind:
+                places |= {int(place)} | (self._named(name, text) if name else set())
+        return {place for place in places if place < len(self._records)}
+
+    def _is_called(self, index: int, part: str) -> bool:
+        return any(name.casefold().startswith(part) for name in self._records[index].names)
+
+    def _joined(self, spans: _Spans) -> set[int]:
+        """The associations both of whose ends are among *spans*."""
+        ends = {name.casefold() for name in spans.values()} & self._joining.keys()
+        near = {index for end in ends for index in self._joining[end]}
+        return {index for index in near if {end.casefold() for end in self._records[index].ends} <= ends}
 
     def _named(self, name: str, context: str) -> set[int]:
         """The records called *name*, by its case as far as that tells them apart, and by type where *context* says."""
@@ -104,7 +168,7 @@ class Attributor:
         if not texts or not self._exact:
             return {text: {} for text in texts}
         # One pass of Aho-Corasick over all texts for all names; positions are in bytes of UTF-8.
-        names = pl.Series(list(self._exact), dtype=pl.String).implode()
+        names = pl.Series([*self._exact, *self._joining], dtype=pl.String).unique().implode()
         column = pl.Series(texts, dtype=pl.String).str
         starts = column.find_many(names, ascii_case_insensitive=True, overlapping=True).to_list()
         words = column.extract_many(names, ascii_case_insensitive=True, overlapping=True).to_list()
@@ -123,6 +187,8 @@ class Attributor:
         candidates: set[int] = set()
         typed: set[int] = set()
         for (start, end), name in spans.items():
+            if name.casefold() in self._joining:
+                continue  # the end of an association, which is not its name
             before, after = raw[:start].decode(), raw[end:].decode()
             for index in self._named(name, f"{before} {after}"):
                 kind = self._records[index].type

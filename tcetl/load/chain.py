@@ -1,14 +1,13 @@
 """A load and its retries: which run took up what another one did not load, and that nothing is lost between them."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
 from tcetl.errors import LoadError
 from tcetl.load.report import LoadReport
 from tcetl.load.run import Run
-from tcetl.load.storage import RunPath, write_whole
+from tcetl.load.storage import write_whole
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -30,11 +29,6 @@ def read_link(run: Run) -> Link | None:
 def write_link(run: Run, link: Link) -> None:
     """Say that *run* is retried elsewhere."""
     write_whole(run.path / "retry.json", msgspec.json.encode(link))
-
-
-def full_name(path: RunPath) -> str:
-    """*path* as it reads from any working directory."""
-    return str(path.absolute() if isinstance(path, Path) else path)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,6 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import Final
 
-import msgspec
 import polars as pl
 
 from tcetl.client.batch import BatchError
@@ -18,6 +17,8 @@ from tcetl.load.run import Answer, Receipt, Run
 
 ABANDONED: Final = "abandoned"
 """Code of a record whose job never ended, so that somebody stopped waiting for it."""
+FILE_UPLOAD: Final = "file-upload"
+"""Code of a file that could not be read, or that the platform did not take."""
 NO_CODE: Final = "no-code"
 """Code of a complaint to which the platform gave none."""
 UNPROCESSED: Final = "unprocessed"
@@ -38,28 +39,24 @@ class _Letter:
     reason: str
 
 
-class _Document(msgspec.Struct):
-    indicator: list[msgspec.Raw]
-
-
 def dead_letters(run: Run, receipt: Receipt) -> pl.DataFrame:
     """Return, in columns of REJECTS, a row per record of a chunk that was not loaded or that drew a complaint."""
-    answer = run.answer(receipt.chunk)
-    if not answer and receipt.succeeded == receipt.records:
+    kind = run.chunks[receipt.chunk].kind
+    if receipt.succeeded == receipt.records and not (kind != "file" and run.answer(receipt.chunk)):
         return pl.DataFrame()
+    records = run.records(receipt.chunk)
     origins = pl.DataFrame(run.origins(receipt.chunk)).with_row_index("index").cast({"index": pl.Int64})
-    complaints = _merged(answer)
-    found = Attributor(names_of(origins["type"].to_list(), origins["summary"].to_list())).attribute(complaints)
-    letters = _abandoned(receipt) if receipt.abandoned_at else _account(_letters(complaints, found), receipt)
-
-    records = msgspec.json.decode(run.content(receipt.chunk), type=_Document).indicator
+    if kind == "file":
+        letters = _of_files(run, receipt)
+    else:
+        letters = _of_job(run, receipt, Attributor(names_of(kind, origins, records), kind))
     rows = pl.DataFrame(
         {
             "index": [letter.index for letter in letters],
             "code": [letter.code for letter in letters],
             "severity": [letter.severity for letter in letters],
             "reason": [letter.reason for letter in letters],
-            "record": [None if letter.index is None else bytes(records[letter.index]).decode() for letter in letters],
+            "record": [None if letter.index is None else records[letter.index].decode() for letter in letters],
         },
         schema={"index": pl.Int64, "code": pl.String, "severity": pl.String, "reason": pl.String, "record": pl.String},
     )
@@ -68,11 +65,32 @@ def dead_letters(run: Run, receipt: Receipt) -> pl.DataFrame:
         .drop("index")
         .with_columns(
             stage=pl.lit("load"),
+            kind=pl.lit(kind),
             owner_name=pl.lit(run.settings.owner),
             chunk=pl.lit(receipt.chunk),
             batch_id=pl.lit(receipt.batch_id),
         )
     )
+
+
+def _of_job(run: Run, receipt: Receipt, attributor: Attributor) -> list[_Letter]:
+    """What a batch job did not load, or complained about."""
+    if receipt.abandoned_at:
+        return _abandoned(receipt)
+    complaints = _merged(run.answer(receipt.chunk))
+    return _account(_letters(complaints, attributor.attribute(complaints)), receipt)
+
+
+def _of_files(run: Run, receipt: Receipt) -> list[_Letter]:
+    """The files that their groups do not have."""
+    letters = []
+    for index in range(receipt.records):
+        file = run.file_receipt(receipt.chunk, index)
+        if file and file.phase == "failed":
+            letters.append(_Letter(index, FILE_UPLOAD, "error", file.reason))
+        elif file and file.phase == "left":
+            letters.append(_Letter(index, UNPROCESSED, "error", file.reason))
+    return letters
 
 
 def _abandoned(receipt: Receipt) -> list[_Letter]:

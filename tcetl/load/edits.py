@@ -81,6 +81,7 @@ def apply_edits(run: Run, letters: pl.DataFrame, rejects: pl.DataFrame) -> tuple
     was = _texts(rejects).select(
         LETTER,
         "index",
+        "kind",
         pl.col("index").is_in(letters["index"].implode()).alias("sendable"),
         *(pl.col(name).alias(f"{name}_was") for name in (*_FIXED, *_EDITABLE)),
     )
@@ -205,4 +206,10 @@ def _mended(row: dict[str, Any]) -> tuple[Named, str]:
     was, now = Named(row["type_was"], row["summary_was"]), Named(row["type"], row["summary"])
     revalued = not (_untouched(row, "type") and _untouched(row, "summary"))
     rewritten = not _untouched(row, "record")
-    return mend(row["record_was"], was, value=now if revalued else None, content=row["record"] if rewritten else None)
+    return mend(
+        row["kind"],
+        row["record_was"],
+        was,
+        value=now if revalued else None,
+        content=row["record"] if rewritten else None,
+    )

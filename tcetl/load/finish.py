@@ -15,7 +15,7 @@ from tcetl import schema
 from tcetl.errors import LoadError, ReconciliationError, RejectedRecordsError
 from tcetl.load.deadletters import dead_letters
 from tcetl.load.edits import digest, is_edited
-from tcetl.load.report import JobTime, LoadReport
+from tcetl.load.report import JobTime, KindCounts, LoadReport
 from tcetl.load.run import Receipt, Run
 from tcetl.load.spreadsheet import SheetWriter
 from tcetl.load.storage import replacing, write_whole
@@ -90,7 +90,8 @@ def _judge(run: Run, report: LoadReport, receipts: list[Receipt], max_errors: Ma
 def _report(run: Run, receipts: list[Receipt], tally: _Tally, rejects_sha256: str) -> LoadReport:
     sent = sum(receipt.records for receipt in receipts)
     rejected = Counter(run.plan.rejected) + Counter(run.counts.get("rejected", {}))
-    duplicates = int(run.counts.get("duplicates", 0))
+    plan = run.plan
+    duplicates = int(run.counts.get("duplicates", 0)) + plan.duplicates
     times = [
         JobTime(
             batch_id=receipt.batch_id,
@@ -106,11 +107,11 @@ def _report(run: Run, receipts: list[Receipt], tally: _Tally, rejects_sha256: st
     return LoadReport(
         run_dir=str(run.path),
         owner=run.settings.owner,
-        rows_read=run.counts.get("rows_read", rejected.total() + duplicates + sent),
+        rows_read=run.counts.get("rows_read", rejected.total() + duplicates + plan.merged + sent - plan.added),
         rejected=dict(rejected),
         duplicates=duplicates,
         sent=sent,
-        jobs=len(receipts),
+        jobs=sum(run.chunks[receipt.chunk].kind != "file" for receipt in receipts),
         succeeded=sum(receipt.succeeded or 0 for receipt in receipts),
         failed=sum(receipt.failed or 0 for receipt in receipts),
         unprocessed=sum(receipt.unprocessed or 0 for receipt in receipts),
@@ -121,9 +122,27 @@ def _report(run: Run, receipts: list[Receipt], tally: _Tally, rejects_sha256: st
         rejects_path=str(run.rejects_path),
         job_times=times,
         seconds=elapsed.total_seconds() if elapsed else 0.0,
-        parent=run.plan.parent,
+        parent=plan.parent,
         rejects_sha256=rejects_sha256,
+        added=plan.added,
+        merged=plan.merged,
+        kinds=_by_kind(run, receipts),
     )
+
+
+def _by_kind(run: Run, receipts: list[Receipt]) -> dict[str, KindCounts]:
+    kinds: dict[str, list[Receipt]] = {}
+    for receipt in receipts:
+        kinds.setdefault(run.chunks[receipt.chunk].kind, []).append(receipt)
+    return {
+        kind: KindCounts(
+            sent=sum(receipt.records for receipt in same),
+            succeeded=sum(receipt.succeeded or 0 for receipt in same),
+            failed=sum(receipt.failed or 0 for receipt in same),
+            unprocessed=sum(receipt.unprocessed or 0 for receipt in same),
+        )
+        for kind, same in kinds.items()
+    }
 
 
 def _unaccounted(receipt: Receipt) -> int:

@@ -1,4 +1,8 @@
-"""One record to send, with the new value or the new content that somebody gave it."""
+"""One record to send, with the new value or the new content that somebody gave it.
+
+An indicator may become another one. A group keeps its xid, by which associations and files know it. What an association
+joins, and where a file is, stand in their records alone.
+"""
 
 from typing import Any, Final, NamedTuple
 
@@ -6,6 +10,8 @@ import msgspec
 
 from tcetl.errors import NOT_JSON, InvalidValueError
 from tcetl.indicators import SEPARATOR, TYPES, canonical
+from tcetl.load.records import Kind
+from tcetl.load.records.associations import called
 
 REFUSALS: Final = (InvalidValueError, ValueError)
 """What `mend` raises for a change that makes no record to send."""
@@ -18,10 +24,11 @@ class Named(NamedTuple):
     summary: str
 
 
-def mend(record: str, was: Named, *, value: Named | None, content: str | None) -> tuple[Named, str]:
-    """Return the name, canonical where its type is one of the twelve, and the JSON of a record that was changed.
+def mend(kind: Kind, record: str, was: Named, *, value: Named | None, content: str | None) -> tuple[Named, str]:
+    """Return the name, and the JSON, of a record that was changed.
 
     Args:
+        kind: What it is.
         record: The record as it was sent, a JSON object.
         was: What it was called.
         value: What it is to be called, if somebody said so.
@@ -29,17 +36,57 @@ def mend(record: str, was: Named, *, value: Named | None, content: str | None) -
 
     Raises:
         InvalidValueError: The new value is no valid indicator of its type.
-        ValueError: The content is no JSON object; or both say different new values.
+        ValueError: The content is no JSON object; both say different new values; or it is another group's now.
     """
+    match kind:
+        case "group":
+            return _group(record, was, value, content)
+        case "association":
+            document = _unnamed(record, value, content, "what an association joins")
+            return Named(*called(document)), _encode(document)
+        case "file":
+            document = _unnamed(record, value, content, "where a file is")
+            _refuse_other_xid(document, record)
+            return was, _encode(document)
+        case _:
+            return _indicator(record, was, value, content)
+
+
+def _unnamed(record: str, value: Named | None, content: str | None, what: str) -> dict[str, Any]:
+    if value is not None:
+        raise ValueError(f"{what} is in its record: mend it there")
+    return _object(record if content is None else content)
+
+
+def _refuse_other_xid(document: dict[str, Any], record: str) -> None:
+    if document.get("xid") != _object(record).get("xid"):
+        raise ValueError("the xid is the identity of a group: leave it as it was")
+
+
+def _group(record: str, was: Named, value: Named | None, content: str | None) -> tuple[Named, str]:
+    document = _object(record if content is None else content)
+    _refuse_other_xid(document, record)
+    recorded = Named(str(document.get("type") or ""), str(document.get("name") or ""))
+    name = _agreed([name for name in (value, recorded if recorded != was else None) if name is not None] or [was])
+    if not (name.type and name.summary):
+        raise ValueError("a group needs a type and a name")
+    return name, _encode(document | {"type": name.type, "name": name.summary})
+
+
+def _agreed(names: list[Named]) -> Named:
+    if len(set(names)) > 1:
+        raise ValueError(f"its cells say {_shown(names[0])}, its record {_shown(names[1])}: let them say the same")
+    return names[0]
+
+
+def _indicator(record: str, was: Named, value: Named | None, content: str | None) -> tuple[Named, str]:
+    """The name is canonical where its type is one of the twelve."""
     before, document = _object(record), _object(record if content is None else content)
     recorded = _named(document) if _named(document) != _named(before) else None
     if value is None and recorded is None:
         return was, _encode(document)
 
-    names = [_canonical(name, was) for name in (value, recorded) if name is not None]
-    if len(set(names)) > 1:
-        raise ValueError(f"its cells say {_shown(names[0])}, its record {_shown(names[1])}: let them say the same")
-    name = names[0]
+    name = _agreed([_canonical(name, was) for name in (value, recorded) if name is not None])
     if recorded == name:
         return name, _encode(document)
     if value is not None and name.type not in TYPES and "summary" not in document:

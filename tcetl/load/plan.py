@@ -1,10 +1,14 @@
-"""Plan a load: cut indicators into batch files of bounded count and size, with the origin of every record beside them.
+"""Plan a load: everything a batch file can hold, as batch files of bounded count and size, origins beside them.
 
 The same rows in any order give byte-identical files: rows are sorted by identity, and every record's JSON is made
 from that row alone.
+
+A chunk holds records of one kind and belongs to a wave, and a wave begins when those before it have ended. So nothing
+refers to what is not there yet, whatever chunks things are in: first groups and indicators, which refer to nothing;
+then associations, and the files of groups.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,25 +18,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tcetl import schema
-from tcetl.client.batch import BatchSettings
+from tcetl.client.batch import MAX_INDICATORS, BatchSettings
 from tcetl.errors import LoadError, ReconciliationError
+from tcetl.load.cut import cut, whole_file
 from tcetl.load.lock import exclusive
+from tcetl.load.records import Kind
+from tcetl.load.records import associations as association_records
+from tcetl.load.records import groups as group_records
+from tcetl.load.records import indicators as indicator_records
+from tcetl.load.records import occurrences as occurrence_records
+from tcetl.load.records.encode import labels_of
+from tcetl.load.refusals import Refusals
 from tcetl.load.run import FORMAT, PLAN, Chunk, Plan, Receipt, Run
-from tcetl.load.serialise import serialise
 from tcetl.load.storage import AnyPath, RunPath, clear_folder, locate, make_folder, replacing, sha256, write_whole
 
-PLATFORM_RECORDS: Final = 25_000
-"""Most indicators the platform takes in one job."""
 MAX_RECORDS: Final = 10_000
 """Records in a chunk unless told otherwise: well under the platform's limit, so one lost job is little to redo."""
 MAX_BYTES: Final = 50_000_000
 """Bytes in a chunk unless told otherwise; the vendor's own client sends up to 75,000,000."""
-
-_WINDOW: Final = 10_000  # rows serialised at once: bounds memory, and has no bearing on where chunks are cut
-_PREFIX: Final = b'{"indicator":['
-_SUFFIX: Final = b"]}"
-_FRAME: Final = len(_PREFIX) + len(_SUFFIX)
-_ORIGIN: Final = tuple(field.name for field in schema.ORIGIN)
+WAVES: Final[dict[Kind, int]] = {"group": 0, "indicator": 0, "association": 1, "file": 1}
+"""The wave that each kind of record goes in."""
 
 
 def plan(
@@ -42,10 +47,16 @@ def plan(
     *,
     settings: BatchSettings,
     counts: Mapping[str, Any],
+    groups: pa.Table | None = None,
+    associations: pa.Table | None = None,
+    occurrences: pa.Table | None = None,
+    labels: pa.Table | None = None,
     max_records: int = MAX_RECORDS,
     max_bytes: int = MAX_BYTES,
 ) -> Run:
     """Write the plan of a load to *run_dir* and return it; nothing is sent.
+
+    Rows that cannot be sent are rejected, and rows that repeat another one set aside, both with their origin.
 
     Args:
         indicators: INDICATORS, one row per (type, summary), in any order.
@@ -54,65 +65,93 @@ def plan(
             ended are replaced.
         settings: Settings of every batch job, with the owner to load into.
         counts: What reading the feed counted (``rows_read``, ``rejected`` by code, ``duplicates``); kept as is.
+            ``rows_read`` takes in every row of all the tables.
+        groups: GROUPS, in any order.
+        associations: ASSOCIATIONS, in any order; none for jobs that delete.
+        occurrences: FILE_OCCURRENCES, in any order; none for jobs that delete.
+        labels: SECURITY_LABELS that the platform is to make where it does not have them.
         max_records: Most records in a chunk, at most 25,000.
         max_bytes: Most bytes in a chunk. A record that is larger by itself is rejected as ``too-large``.
 
     Raises:
-        LoadError: *run_dir* already holds a plan, an indicator is there twice, or a limit makes no sense.
-        ReconciliationError: *counts* do not add up to the indicators given.
+        LoadError: *run_dir* already holds a plan, an indicator is there twice, a limit makes no sense, or the settings
+            do not fit what is to be loaded.
+        ReconciliationError: *counts* do not add up to the rows given.
         PublishError: The directory cannot be written.
     """
-    _check_counts(counts, indicators.num_rows)
+    groups = groups if groups is not None else schema.GROUPS.empty_table()
+    associations = associations if associations is not None else schema.ASSOCIATIONS.empty_table()
+    occurrences = occurrences if occurrences is not None else schema.FILE_OCCURRENCES.empty_table()
+    _check_counts(counts, sum(table.num_rows for table in (indicators, groups, associations, occurrences)))
+    _check_settings(settings, associations, occurrences)
+    delete, known = settings.action == "Delete", labels_of(labels)
+    refusals = Refusals(settings.owner)
+    settled = group_records.settle(groups, settings.owner, refusals, known, delete=delete)
+    joined = association_records.settle(associations, settled, refusals)
+    refusals.added = settled["content"].count()
+    by_file = occurrence_records.settle(occurrences, indicators, refusals)
     return write_plan(
-        _serialised(indicators),
+        {
+            "group": group_records.records(settled, known, delete=delete),
+            "indicator": indicator_records.records(indicators, by_file, known, delete=delete),
+            "association": association_records.records(joined),
+            "file": group_records.files(settled),
+        },
         rejects,
         run_dir,
         settings=settings,
         counts=counts,
+        refusals=refusals,
         max_records=max_records,
         max_bytes=max_bytes,
     )
 
 
 def write_plan(
-    records: Iterable[pl.DataFrame],
+    records: Mapping[Kind, Iterable[pl.DataFrame]],
     rejects: pa.Table,
     run_dir: AnyPath,
     *,
     settings: BatchSettings,
     counts: Mapping[str, Any],
+    refusals: Refusals | None = None,
     max_records: int = MAX_RECORDS,
     max_bytes: int = MAX_BYTES,
     parent: str | None = None,
 ) -> Run:
-    """Write the plan of a load of *records*, each the JSON to send with type, summary and the origin's fields.
+    """Write the plan of a load of *records* by kind, in :data:`tcetl.load.records.COLUMNS` and in the order to keep.
 
-    As `plan`, for records that are JSON already; *parent* is the run whose records these were.
+    As `plan`, for records that are JSON already. *refusals* are those of whoever made them; *parent* is the run whose
+    records these were.
     """
-    if not 1 <= max_records <= PLATFORM_RECORDS:
-        raise LoadError(f"max_records is {max_records}", hint=f"use 1 to {PLATFORM_RECORDS}")
+    if not 1 <= max_records <= MAX_INDICATORS:
+        raise LoadError(f"max_records is {max_records}", hint=f"use 1 to {MAX_INDICATORS}")
+    refusals = refusals or Refusals(settings.owner)
     path = locate(run_dir)
     make_folder(path)
     with exclusive(path):
         if Run.is_planned(path):
             raise LoadError(f"{path} already holds a planned load", hint="resume it, or plan in a new directory")
-        for folder in ("chunks", "receipts", "answers"):
+        for folder in ("chunks", "receipts", "answers", "files"):
             clear_folder(path / folder)
 
         chunks: list[Chunk] = []
-        oversized: list[pa.Table] = []
-        for part in _cut(records, max_records, max_bytes, settings.owner, oversized):
-            chunks.append(_write_chunk(path, len(chunks), part))
+        for kind, parts in records.items():
+            for part in cut(parts, kind, max_records, max_bytes, refusals):
+                chunks.append(_write_chunk(path, len(chunks), kind, part))
 
-        too_large = pa.concat_tables(oversized) if oversized else schema.REJECTS.empty_table()
         with replacing(path / "rejects.plan.parquet") as stream:
-            pq.write_table(pa.concat_tables([rejects.cast(schema.REJECTS), too_large]), stream, compression="zstd")
+            everything = pa.concat_tables([rejects.cast(schema.REJECTS), refusals.table()])
+            pq.write_table(everything, stream, compression="zstd")
         document = Plan(
             format=FORMAT,
             created_at=datetime.now(UTC),
             settings=settings.to_json(),
             counts=dict(counts),
-            rejected={"too-large": too_large.num_rows} if too_large.num_rows else {},
+            rejected=dict(refusals.rejected),
+            duplicates=refusals.duplicates,
+            merged=refusals.merged,
+            added=refusals.added,
             chunks=chunks,
             parent=parent,
         )
@@ -120,96 +159,33 @@ def write_plan(
     return Run.open(path)
 
 
-def _check_counts(counts: Mapping[str, Any], indicators: int) -> None:
+def _check_counts(counts: Mapping[str, Any], rows: int) -> None:
     if "rows_read" not in counts:
         return
     rejected, duplicates = sum(counts.get("rejected", {}).values()), counts.get("duplicates", 0)
-    if counts["rows_read"] != rejected + duplicates + indicators:
+    if counts["rows_read"] != rejected + duplicates + rows:
         raise ReconciliationError(
-            f"{counts['rows_read']} rows read are not {rejected} rejected + {duplicates} duplicates "
-            f"+ {indicators} indicators",
-            hint="give the counts of the reading that made these indicators",
+            f"{counts['rows_read']} rows read are not {rejected} rejected + {duplicates} duplicates + {rows} to load",
+            hint="give the counts of the reading that made these rows",
         )
 
 
-def _serialised(indicators: pa.Table) -> Iterator[pl.DataFrame]:
-    """Yield the indicators sorted by identity, a window at a time: json, type, summary and the origin's fields."""
-    if not indicators.num_rows:
-        return
-    keys = pl.DataFrame(indicators.select(["type", "summary"]))
-    order = keys.select(pl.arg_sort_by("type", "summary")).to_series()
-    keys = keys[order]
-    twice = keys.filter((pl.col("type") == pl.col("type").shift()) & (pl.col("summary") == pl.col("summary").shift()))
-    if twice.height:
+def _check_settings(settings: BatchSettings, associations: pa.Table, occurrences: pa.Table) -> None:
+    if settings.version == "V1":
+        raise LoadError("batch files are planned for version V2", hint="leave version at V2")
+    if settings.action == "Delete" and (associations.num_rows or occurrences.num_rows):
         raise LoadError(
-            f"{twice['type'][0]} {twice['summary'][0]!r} is there more than once ({twice.height} such rows)",
-            hint="merge duplicates before planning",
-        )
-
-    del keys
-    in_order = order.is_sorted()
-    for start in range(0, indicators.num_rows, _WINDOW):
-        here = order[start : start + _WINDOW]
-        window = indicators.slice(start, _WINDOW) if in_order else indicators.take(here.to_arrow())
-        part = pl.DataFrame(window.cast(schema.INDICATORS))
-        yield part.select(
-            serialise(part),
-            "type",
-            "summary",
-            *(pl.col("origin").struct.field(name).alias(name) for name in _ORIGIN),
+            "batch jobs delete groups and indicators, but no associations or file occurrences",
+            hint="leave those out; what is deleted takes its own along",
         )
 
 
-def _cut(
-    parts: Iterable[pl.DataFrame], max_records: int, max_bytes: int, owner: str, oversized: list[pa.Table]
-) -> Iterator[pl.DataFrame]:
-    """Yield runs of records that fit a chunk, as long as can be; records that fit none go to *oversized* as REJECTS."""
-    pending: pl.DataFrame | None = None
-    for part in parts:
-        fits = part["json"].str.len_bytes() + _FRAME <= max_bytes
-        if not fits.all():
-            oversized.append(_too_large(part.filter(~fits), max_bytes, owner))
-        part = part.filter(fits)  # noqa: PLW2901 - the part that goes on
-        pending = part if pending is None else pl.concat([pending, part], rechunk=True)
-        while (count := _fitting(pending, max_records, max_bytes)) < pending.height:
-            yield pending[:count]
-            pending = pending[count:]
-    if pending is not None and pending.height:
-        yield pending
-
-
-def _fitting(records: pl.DataFrame, max_records: int, max_bytes: int) -> int:
-    """Return how many records from the first on fit one chunk, commas between them included."""
-    ends = (records["json"].str.len_bytes().cast(pl.Int64) + 1).cum_sum() - 1 + _FRAME
-    return min(max_records, int((ends <= max_bytes).sum()))
-
-
-def _too_large(records: pl.DataFrame, max_bytes: int, owner: str) -> pa.Table:
-    reason = pl.format("the record is {} bytes; a batch file may have {}", pl.col("json").str.len_bytes(), max_bytes)
-    return _rejects(
-        records.with_columns(
-            stage=pl.lit("load"),
-            code=pl.lit("too-large"),
-            severity=pl.lit("error"),
-            reason=reason,
-            hint=pl.lit("shorten its attributes, or allow larger files (max_bytes)"),
-            owner_name=pl.lit(owner),
-            record=pl.col("json"),
-        )
-    )
-
-
-def _rejects(rows: pl.DataFrame) -> pa.Table:
-    """Return *rows* as REJECTS; columns that are not there are null."""
-    batches = rows.select(name for name in rows.columns if name in schema.REJECTS.names).to_arrow().to_batches()
-    return pa.Table.from_batches(schema.conform(batches, schema.REJECTS), schema.REJECTS)
-
-
-def _write_chunk(path: RunPath, number: int, records: pl.DataFrame) -> Chunk:
-    content = _PREFIX + records["json"].str.join(",").item().encode() + _SUFFIX
+def _write_chunk(path: RunPath, number: int, kind: Kind, records: pl.DataFrame) -> Chunk:
+    content = whole_file(kind, records)
     write_whole(path / "chunks" / f"{number:05}.json", content)
     with replacing(path / "chunks" / f"{number:05}.origins.parquet") as stream:
-        pq.write_table(records.drop("json").to_arrow(), stream, compression="zstd")
-    chunk = Chunk(number, records.height, len(content), sha256(content))
-    write_whole(path / "receipts" / f"{number:05}.json", msgspec.json.encode(Receipt(**msgspec.structs.asdict(chunk))))
+        pq.write_table(records.drop("json").unnest("origin").to_arrow(), stream, compression="zstd")
+    chunk = Chunk(number, kind, WAVES[kind], records.height, len(content), sha256(content))
+    receipt = Receipt(chunk=number, records=chunk.records, bytes=chunk.bytes, sha256=chunk.sha256)
+    write_whole(path / "receipts" / f"{number:05}.json", msgspec.json.encode(receipt))
     return chunk

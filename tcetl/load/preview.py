@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
-from tcetl.load.chain import full_name
 from tcetl.load.edits import Mend, read_mends
 from tcetl.load.run import Chunk, Run
+from tcetl.load.storage import full_name
 
 SAMPLES: Final = 5
 """Records to show unless told otherwise."""
@@ -57,8 +57,8 @@ def preview(run: Run, *, samples: int = SAMPLES, scratch: bool = False) -> Previ
     for chunk in coming:
         types.update(run.origins(chunk.chunk)["type"].to_pylist())
     rejected = Counter(run.counts.get("rejected", {})) + Counter(run.plan.rejected)
-    duplicates = int(run.counts.get("duplicates", 0))
-    planned = sum(chunk.records for chunk in run.chunks)
+    duplicates = int(run.counts.get("duplicates", 0)) + run.plan.duplicates
+    planned = sum(chunk.records for chunk in run.chunks) + run.plan.merged - run.plan.added
     return Preview(
         run_dir=None if scratch else full_name(run.path),
         settings=run.settings.to_json(),
@@ -73,12 +73,6 @@ def preview(run: Run, *, samples: int = SAMPLES, scratch: bool = False) -> Previ
     )
 
 
-def records_of(run: Run, chunk: int) -> list[msgspec.Raw]:
-    """Return the records of *chunk* as they are, or will be, sent, in the order of its origins."""
-    sections = msgspec.json.decode(run.content(chunk), type=dict[str, list[msgspec.Raw]])
-    return [record for records in sections.values() for record in records]
-
-
 def _samples(run: Run, chunks: list[Chunk], count: int) -> Iterator[dict[str, Any]]:
     """Records from all over *chunks*, which are sorted by type: so that each type is likely to show."""
     total = sum(chunk.records for chunk in chunks)
@@ -86,6 +80,6 @@ def _samples(run: Run, chunks: list[Chunk], count: int) -> Iterator[dict[str, An
     start = 0
     for chunk in chunks:
         here = sorted(index - start for index in wanted if start <= index < start + chunk.records)
-        records = records_of(run, chunk.chunk) if here else []
+        records = run.records(chunk.chunk) if here else []
         yield from (msgspec.json.decode(records[index]) for index in here)
         start += chunk.records

@@ -1,6 +1,6 @@
 """What a load came to: one small record of counts and paths, kept as ``report.json`` in the run directory."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -19,21 +19,33 @@ class JobTime:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KindCounts:
+    """What became of the records of one kind: group, indicator, association or file."""
+
+    sent: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    unprocessed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoadReport:
     """The counts of a finished load.
 
     Two sums always hold, or the load has failed::
 
-        rows_read = sum(rejected) + duplicates + sent
-        sent      = succeeded + failed + unprocessed
+        rows_read + added = sum(rejected) + duplicates + merged + sent
+        sent              = succeeded + failed + unprocessed
 
     Attributes:
         run_dir: The run directory.
         owner: Owner loaded into.
         rows_read: Rows of the feed.
+        added: Records sent beside the one of their row: the files of groups.
         rejected: Rows refused before anything was sent, by code.
         duplicates: Rows merged into an equal one.
-        sent: Records sent in batch jobs.
+        merged: Rows that travel inside the record of another one: file occurrences.
+        sent: Records sent in batch jobs, and files.
         jobs: Batch jobs.
         succeeded: Records the platform says it loaded.
         failed: Records the platform refused.
@@ -47,6 +59,7 @@ class LoadReport:
         seconds: From the first job's creation to the last one's answer.
         parent: The run whose failed and unprocessed records these are, for a retry.
         rejects_sha256: SHA-256 of ``rejects.csv`` as it was written; one that was edited since has another.
+        kinds: What was sent and what became of it, by kind of record: group, indicator, association, file.
     """
 
     run_dir: str
@@ -68,6 +81,9 @@ class LoadReport:
     seconds: float
     parent: str | None = None
     rejects_sha256: str = ""
+    added: int = 0
+    merged: int = 0
+    kinds: dict[str, KindCounts] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON values (times as ISO 8601 text)."""

@@ -1,5 +1,7 @@
 """A second try for exactly the records of a load that were refused or left, as a run of its own.
 
+What depends on a group that is sent again, its associations and its file, goes in a later wave again.
+
 The new run is linked to its parent by path, and its counts begin where the parent's end::
 
     parent: failed + unprocessed = child: rejected (removed by hand, unattributed) + duplicates + sent
@@ -14,18 +16,19 @@ import pyarrow as pa
 
 from tcetl import schema
 from tcetl.errors import LoadError
-from tcetl.load.chain import Link, full_name, read_link, write_link
+from tcetl.load.chain import Link, read_link, write_link
 from tcetl.load.edits import Mend, apply_edits, digest, is_edited, write_mends
-from tcetl.load.plan import MAX_BYTES, MAX_RECORDS, write_plan
+from tcetl.load.plan import MAX_BYTES, MAX_RECORDS, WAVES, write_plan
+from tcetl.load.records import COLUMNS
 from tcetl.load.run import Run
-from tcetl.load.storage import AnyPath, RunPath, locate, make_folder
+from tcetl.load.storage import AnyPath, RunPath, full_name, locate, make_folder
 
 REMOVED: Final = "removed"
 """Code of a record whose dead letter somebody deleted, so that it is not sent again."""
 UNATTRIBUTED: Final = "unattributed"
 """Code of a dead letter that names no record of ours, so that there is nothing to send again."""
 
-_SENT: Final = ["json", "type", "summary", *(field.name for field in schema.ORIGIN)]
+_ORIGIN: Final = [field.name for field in schema.ORIGIN]
 
 
 def retry(
@@ -120,7 +123,7 @@ def _owed(parent: Run) -> _Owed:
         what = "all of its dead letters name no record" if nobodys.height else "all its records were loaded"
         raise LoadError(f"{parent.path} has nothing to retry: {what}", hint=f"see {report.rejects_path}")
     kept, mends = apply_edits(parent, letters, rejects) if is_edited(parent) else (letters, [])
-    again = kept.unique(["type", "summary"], keep="first", maintain_order=True)
+    again = kept.unique(["kind", "type", "summary", "xid"], keep="first", maintain_order=True)
     return _Owed(
         records=report.failed + report.unprocessed,
         again=again,
@@ -135,7 +138,7 @@ def _plan(parent: Run, owed: _Owed, path: RunPath, max_records: int, max_bytes: 
     make_folder(path)
     write_mends(path, owed.mends)
     return write_plan(
-        _records(owed.again),
+        {kind: _records(owed.again.filter(kind=kind)) for kind in WAVES},
         pa.concat_tables(
             [
                 _set_aside(owed.removed, REMOVED, "load", "deleted from the dead letters before the retry"),
@@ -168,7 +171,8 @@ def _own(path: RunPath, parent: Run) -> Run:
 
 
 def _records(letters: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    yield letters.rename({"record": "json"}).sort("type", "summary").select(_SENT)
+    rows = letters.rename({"record": "json"}).sort("type", "summary", "xid")
+    yield rows.with_columns(origin=pl.struct(_ORIGIN)).select(COLUMNS)
 
 
 def _set_aside(letters: pl.DataFrame, code: str, stage: str, why: str) -> pa.Table:

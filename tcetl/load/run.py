@@ -4,8 +4,9 @@
 
     plan.json                     written last: what is to be loaded, and by what settings
     chunks/NNNNN.json             the bytes of one batch job
-    chunks/NNNNN.origins.parquet  row i: type, summary and origin of record i of that chunk
+    chunks/NNNNN.origins.parquet  row i: type, summary, xid and origin of record i of that chunk
     receipts/NNNNN.json           how far the chunk has got, replaced at every step
+    files/NNNNN/IIIII.json        how far file I of a chunk of files has got
     answers/NNNNN.json            the errors and results the platform gave for it
     rejects.plan.parquet          rows refused before anything was sent
     rejects.parquet, rejects.csv  those, and what the platform refused
@@ -31,6 +32,7 @@ from tcetl.client.batch import BatchError, BatchSettings
 from tcetl.errors import LoadError
 from tcetl.load.lease import Check
 from tcetl.load.lock import exclusive
+from tcetl.load.records import Kind
 from tcetl.load.report import LoadReport
 from tcetl.load.storage import AnyPath, RunPath, locate, sha256, write_whole
 
@@ -42,9 +44,15 @@ Phase = Literal["planned", "created", "uploaded", "completed", "saved"]
 
 
 class Chunk(msgspec.Struct, frozen=True):
-    """One batch job's worth of records: its number, how many, how many bytes, and their SHA-256."""
+    """One batch job's worth of records, all of one kind: its number, how many, how many bytes, and their SHA-256.
+
+    A chunk of a later ``wave`` begins when all those of earlier ones are saved. One of kind ``file`` is no job: its
+    records are files, each of which is uploaded to its group.
+    """
 
     chunk: int
+    kind: Kind
+    wave: int
     records: int
     bytes: int
     sha256: str
@@ -87,6 +95,22 @@ class Receipt(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, **changes)
 
 
+class FileReceipt(msgspec.Struct, frozen=True):
+    """How far one file of a group has got.
+
+    ``sending`` is written before the first byte goes out, and ``was_empty`` says whether the group had no file then;
+    None when the platform did not say. ``left`` is a file whose group was not loaded.
+    """
+
+    phase: Literal["sending", "sent", "failed", "left"]
+    attempts: int = 0
+    bytes: int = 0
+    was_empty: bool | None = None
+    reason: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What the platform said about one chunk's records; false when it said nothing."""
 
@@ -100,7 +124,9 @@ class Answer(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """What ``plan.json`` holds.
 
-    ``rejected`` counts, by code, what planning itself refused; ``parent`` is the run that a retry takes up.
+    ``rejected`` counts, by code, what planning itself refused, ``duplicates`` the rows that repeat another one, and
+    ``merged`` those that travel inside the record of another one; ``added`` counts the records that are sent beside the
+    one of their row. ``parent`` is the run that a retry takes up.
     """
 
     format: int
@@ -108,6 +134,9 @@ class Plan(msgspec.Struct, frozen=True):
     settings: dict[str, Any]
     counts: dict[str, Any]
     rejected: dict[str, int]
+    duplicates: int
+    merged: int
+    added: int
     chunks: list[Chunk]
     parent: str | None = None
 
@@ -191,8 +220,13 @@ class Run:
             raise LoadError(f"{path} is not what was planned", hint="plan the load in a new directory")
         return content
 
+    def records(self, chunk: int) -> list[bytes]:
+        """Return the JSON of each record of *chunk*, in order."""
+        (listed,) = msgspec.json.decode(self.content(chunk), type=dict[str, list[msgspec.Raw]]).values()
+        return [bytes(record) for record in listed]
+
     def origins(self, chunk: int) -> pa.Table:
-        """Return type, summary and origin (source, file, row, pointer, raw) of each record of *chunk*, in order."""
+        """Return type, summary, xid and origin's fields of each record of *chunk*, in order."""
         with (self.path / "chunks" / f"{chunk:05}.origins.parquet").open("rb") as stream:
             return pq.read_table(stream)
 
@@ -226,6 +260,22 @@ class Run:
         """Replace the receipt of its chunk, durably and in one step."""
         write_whole(self._receipt_path(receipt.chunk), msgspec.json.encode(receipt))
 
+    def files_path(self, chunk: int) -> RunPath:
+        """The folder of the receipts of the files of *chunk*."""
+        return self.path / "files" / f"{chunk:05}"
+
+    def file_receipt(self, chunk: int, index: int) -> FileReceipt | None:
+        """Return how far file *index* of *chunk* has got; None when nobody has begun with it."""
+        try:
+            return msgspec.json.decode(self._file_receipt_path(chunk, index).read_bytes(), type=FileReceipt)
+        except FileNotFoundError:
+            return None
+
+    def write_file_receipt(self, chunk: int, index: int, receipt: FileReceipt) -> FileReceipt:
+        """Replace the receipt of file *index* of *chunk*, durably and in one step, and return it."""
+        write_whole(self._file_receipt_path(chunk, index), msgspec.json.encode(receipt))
+        return receipt
+
     def report(self) -> LoadReport:
         """Return the report of the finished load.
 
@@ -249,6 +299,9 @@ class Run:
 
     def _answer_path(self, chunk: int) -> RunPath:
         return self.path / "answers" / f"{chunk:05}.json"
+
+    def _file_receipt_path(self, chunk: int, index: int) -> RunPath:
+        return self.files_path(chunk) / f"{index:05}.json"
 
     def _receipt_path(self, chunk: int) -> RunPath:
         return self.path / "receipts" / f"{chunk:05}.json"

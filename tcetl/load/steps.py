@@ -4,6 +4,8 @@ Every chunk is a small state machine whose state is its receipt on the disk, and
 
     planned ─create─▶ created(batch id) ─upload─▶ uploaded ─poll─▶ completed(counts) ─errors─▶ saved
 
+Chunks of kind ``file`` are no jobs: see :mod:`tcetl.load.files`.
+
 Death between two steps repeats at most the step in between. Creating twice leaves an empty job behind and nothing
 else. Uploading is the step that must not be repeated: its start is written down first, and where a start is written
 but no end, the platform is asked. A job that has left ``Created`` has its file. One that still says ``Created``
@@ -16,6 +18,9 @@ from typing import TYPE_CHECKING, Final
 
 from tcetl.client.batch import BatchStatus
 from tcetl.errors import ApiError, ConnectionFailedError, LoadError, NotFoundError
+from tcetl.load.files import send_files
+from tcetl.load.lease import Check
+from tcetl.load.records import Kind
 from tcetl.load.run import Answer, Receipt, Run
 
 if TYPE_CHECKING:
@@ -27,13 +32,26 @@ UPLOADS: Final = 3
 """Attempts to get a chunk's file to its job."""
 
 
-def start(tc: "ThreatConnect", run: Run, receipt: Receipt) -> Receipt:
+def start(tc: "ThreatConnect", run: Run, receipt: Receipt, check: Check) -> Receipt:
     """Give a chunk that nobody has begun with its job and its one upload."""
+    if run.chunks[receipt.chunk].kind == "file":
+        return send_files(tc, run, receipt, check)
     return _upload(tc, run, _create(tc, run, receipt))
 
 
-def step(tc: "ThreatConnect", run: Run, receipt: Receipt, live: dict[int, BatchStatus]) -> Receipt:
-    """Take an open chunk as far as the platform lets it go now; *live* gets the status of a job that still runs."""
+def step(tc: "ThreatConnect", run: Run, receipt: Receipt, live: dict[int, BatchStatus], check: Check) -> Receipt:
+    """Take an open chunk as far as the platform lets it go now.
+
+    Args:
+        tc: The connection.
+        run: The load.
+        receipt: How far the chunk has got.
+        live: Gets the status of a job that still runs.
+        check: To make before what must not be done twice.
+    """
+    kind = run.chunks[receipt.chunk].kind
+    if kind == "file":
+        return send_files(tc, run, receipt, check)
     if receipt.phase == "created":
         receipt = _settle(tc, run, receipt) if receipt.upload_started_at else _upload(tc, run, receipt)
     if receipt.phase == "uploaded":
@@ -41,12 +59,13 @@ def step(tc: "ThreatConnect", run: Run, receipt: Receipt, live: dict[int, BatchS
         if not status.finished:
             live[receipt.chunk] = status
             return receipt
+        succeeded, failed = _counts(status, kind, receipt.records)
         receipt = _record(
             run,
             receipt.but(
                 phase="completed",
-                succeeded=status.succeeded,
-                failed=status.failed,
+                succeeded=succeeded,
+                failed=failed,
                 unprocessed=status.unprocessed,
                 completed_at=_now(),
             ),
@@ -54,6 +73,22 @@ def step(tc: "ThreatConnect", run: Run, receipt: Receipt, live: dict[int, BatchS
     if receipt.phase == "completed":
         receipt = _collect(tc, run, receipt)
     return receipt
+
+
+def _counts(status: BatchStatus, kind: Kind, records: int) -> tuple[int, int]:
+    """How many records of *kind*, which are all that the job has, were loaded and refused.
+
+    The totals say so. That the platform takes associations into its totals is nowhere documented; where the totals do
+    not account for the records sent, and the counts of that kind do, those are the right ones.
+    """
+    totals = status.succeeded, status.failed
+    of_kind = {
+        "group": (status.succeeded_groups, status.failed_groups),
+        "indicator": (status.succeeded_indicators, status.failed_indicators),
+        "association": (status.succeeded_associations, status.failed_associations),
+    }.get(kind, totals)
+    adds_up = sum(totals) + status.unprocessed == records
+    return of_kind if not adds_up and sum(of_kind) + status.unprocessed == records else totals
 
 
 def _create(tc: "ThreatConnect", run: Run, receipt: Receipt) -> Receipt:

@@ -24,6 +24,11 @@ def locate(path: AnyPath) -> RunPath:
     return Path(found.path) if found.protocol in ("", "file", "local") else found
 
 
+def full_name(path: RunPath) -> str:
+    """Return *path* as it reads from any working directory."""
+    return str(path.absolute() if isinstance(path, Path) else path)
+
+
 def write_whole(path: RunPath, content: bytes) -> None:
     """Put *content* at *path* durably and in one step: readers see the old file or the new one, never a part."""
     with replacing(path) as stream:

@@ -54,6 +54,8 @@ class Progress:
 def advance(tc: "ThreatConnect", run: Run, *, in_flight: int = 2, chunks: Collection[int] | None = None) -> Progress:
     """Take *run* one step further and return where it stands: look at each open job once, then start new ones.
 
+    A wave is started when the ones before it have ended.
+
     Needs no memory of earlier steps, so any process may take the next one; `finish` follows when all is done.
 
     Args:
@@ -120,6 +122,8 @@ def submit_chunks(
 ) -> Progress:
     """Take *chunks* of *run* to their ends while other processes see to the others; `finish` judges all of them.
 
+    Chunks of later waves wait until those of earlier ones are saved, whoever sees to these.
+
     Arguments and errors are those of `submit`; *in_flight*, *timeout* and *on_progress* are for these chunks alone.
     """
     with run.exclusive(chunks) as check:
@@ -179,18 +183,26 @@ def _advance(tc: "ThreatConnect", run: Run, in_flight: int, chunks: Collection[i
     for index, receipt in enumerate(receipts):
         if receipt.is_open:
             check()
-            receipts[index] = step(tc, run, receipt, live)
+            receipts[index] = step(tc, run, receipt, live, check)
 
     open_jobs = sum(receipt.is_open for receipt in receipts)
     for index, receipt in enumerate(receipts):
         if open_jobs >= in_flight:
             break
-        if receipt.phase == "planned":
+        if receipt.phase == "planned" and _may_begin(run, receipt, receipts):
             check()
-            receipts[index] = start(tc, run, receipt)
+            receipts[index] = start(tc, run, receipt, check)
             open_jobs += 1
 
     return _progress(receipts, live)
+
+
+def _may_begin(run: Run, receipt: Receipt, receipts: list[Receipt]) -> bool:
+    """Whether every chunk of the waves before that of *receipt* is saved; *receipts* are those at hand."""
+    saved = {known.chunk for known in receipts if known.phase == "saved"}
+    wave = run.chunks[receipt.chunk].wave
+    earlier = [chunk.chunk for chunk in run.chunks if chunk.wave < wave and chunk.chunk not in saved]
+    return all(other.phase == "saved" for other in run.receipts(earlier)) if earlier else True
 
 
 def _progress(receipts: list[Receipt], live: dict[int, BatchStatus]) -> Progress:
@@ -220,5 +232,5 @@ def _passing(error: ApiError | ConnectionFailedError) -> bool:
 
 
 def _open_jobs(run: Run, chunks: Collection[int] | None) -> str:
-    jobs = [str(receipt.batch_id) for receipt in run.receipts(chunks) if receipt.is_open]
+    jobs = [str(receipt.batch_id) for receipt in run.receipts(chunks) if receipt.is_open and receipt.batch_id]
     return f"open jobs: {', '.join(jobs)}" if jobs else "no job is open"

@@ -10,7 +10,6 @@ import polars as pl
 
 from tcetl.indicators import SEPARATOR
 from tcetl.load.complaints import rejects
-from tcetl.load.preview import records_of
 from tcetl.load.run import Receipt, Run
 
 
@@ -69,7 +68,7 @@ def _matching(rows: pl.DataFrame, value: str) -> pl.DataFrame:
 
 def _sent(run: Run, receipt: Receipt, value: str, said: list[dict[str, Any]], *, all_known: bool) -> Iterator[Trace]:
     here = _matching(pl.DataFrame(run.origins(receipt.chunk)).with_row_index("index"), value)
-    records = records_of(run, receipt.chunk) if here.height else []
+    records = run.records(receipt.chunk) if here.height else []
     for row in here.iter_rows(named=True):
         mine = [
             letter

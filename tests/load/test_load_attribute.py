@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcetl.client.batch import BatchError
-from tcetl.load.attribute import Attributor, Record, names_of
+from tcetl.load.attribute import Attributor, Record, names_of_indicators
 
 CHUNK = [
     ("Address", "192.0.2.1"),
@@ -22,7 +22,7 @@ CHUNK = [
 
 
 def where(reason: str = "", message: str | None = None, source: str | None = None) -> tuple[str, str] | None:
-    attributor = Attributor(names_of(*map(list, zip(*CHUNK, strict=True))))
+    attributor = Attributor(names_of_indicators(*map(list, zip(*CHUNK, strict=True))))
     (index,) = attributor.attribute([BatchError(None, None, reason, message, source)])
     return None if index is None else CHUNK[index]
 
@@ -133,7 +133,7 @@ def test_never_the_wrong_record(chunk: list[tuple[str, str]], data: st.DataObjec
     about = data.draw(st.integers(0, len(chunk) - 1))
     kind, summary = chunk[about]
     text = data.draw(templates).format(summary, kind)
-    attributor = Attributor(names_of(*map(list, zip(*chunk, strict=True))))
+    attributor = Attributor(names_of_indicators(*map(list, zip(*chunk, strict=True))))
     (by_text, by_source) = attributor.attribute(
         [BatchError(None, None, text, None, None), BatchError(None, None, text, None, summary)]
     )

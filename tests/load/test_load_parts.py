@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,17 @@ from tcetl.schema import REJECTS
 def _run(chunks: int) -> Run:
     """A run of so many chunks, as far as cutting it goes."""
     settings = BatchSettings(owner=OWNER)
-    document = Plan(FORMAT, None, settings.to_json(), {}, {}, [Chunk(n, 1, 1, "") for n in range(chunks)])  # type: ignore[arg-type]
+    document = Plan(
+        format=FORMAT,
+        created_at=datetime.now(UTC),
+        settings=settings.to_json(),
+        counts={},
+        rejected={},
+        duplicates=0,
+        merged=0,
+        added=0,
+        chunks=[Chunk(n, "indicator", 0, 1, 1, "") for n in range(chunks)],
+    )
     return Run(Path(), settings, {}, document)
 
 

@@ -206,6 +206,7 @@ def test_origins_keep_row_and_raw_value(tmp_path: Path) -> None:
     assert run.origins(0).to_pylist()[2] == {
         "type": "Host",
         "summary": "host-00002.example",
+        "xid": None,
         "source": "feed",
         "file": "feed.csv",
         "row": 3,

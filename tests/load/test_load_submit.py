@@ -84,6 +84,8 @@ def test_refused_records_are_dead_letters_before_the_load_fails(tmp_path: Path) 
         "chunk": 0,
         "batch_id": 1,
         "record": None,
+        "kind": "indicator",
+        "xid": None,
     }
     assert json.loads(rows[0]["record"]) == {"type": "Host", "hostName": "bad-00002.example"}
     assert csv.read_csv(run.path / "rejects.csv").num_rows == 2

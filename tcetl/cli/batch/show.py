@@ -110,10 +110,8 @@ def _line(receipt: "Receipt", types: Counter[str]) -> tuple[Any, ...]:
 def _show_chunk(run: "Run", number: int, rows: int, *, json: bool) -> None:
     import msgspec
 
-    from tcetl.load.preview import records_of
-
     receipt = run.receipts([number])[0]
-    records = [msgspec.json.decode(record) for record in records_of(run, number)[:rows]]
+    records = [msgspec.json.decode(record) for record in run.records(number)[:rows]]
     types = Counter(run.origins(number)["type"].to_pylist())
     if json:
         print_json({"receipt": receipt, "types": types, "records": records})

@@ -1,0 +1,54 @@
+"""Cutting records into chunks of bounded count and size: the files of batch jobs."""
+
+from collections.abc import Iterable, Iterator
+
+import polars as pl
+
+from tcetl.load.records import Kind
+from tcetl.load.refusals import Refusals
+
+
+def whole_file(kind: Kind, records: pl.DataFrame) -> bytes:
+    """Return the batch file of *records*, all of one *kind*."""
+    joined: str = records["json"].str.join(",").item()
+    return frame(kind) % joined.encode()
+
+
+def frame(kind: Kind) -> bytes:
+    """What stands around the records of a file; ``%s`` for them."""
+    return b'{"%s":[%%s]}' % kind.encode()
+
+
+def cut(
+    parts: Iterable[pl.DataFrame], kind: Kind, max_records: int, max_bytes: int, refusals: Refusals
+) -> Iterator[pl.DataFrame]:
+    """Yield runs of records that fit a chunk, as long as can be; *refusals* gets the records that fit none."""
+    around = len(frame(kind) % b"")
+    pending: pl.DataFrame | None = None
+    for part in parts:
+        fits = part["json"].str.len_bytes() + around <= max_bytes
+        if not fits.all():
+            _refuse(part.filter(~fits), kind, max_bytes, refusals)
+        part = part.filter(fits)  # noqa: PLW2901 - the part that goes on
+        pending = part if pending is None else pl.concat([pending, part], rechunk=True)
+        while (count := _fitting(pending, around, max_records, max_bytes)) < pending.height:
+            yield pending[:count]
+            pending = pending[count:]
+    if pending is not None and pending.height:
+        yield pending
+
+
+def _fitting(records: pl.DataFrame, around: int, max_records: int, max_bytes: int) -> int:
+    """Return how many records from the first on fit one chunk, commas between them included."""
+    ends = (records["json"].str.len_bytes().cast(pl.Int64) + 1).cum_sum() - 1 + around
+    return min(max_records, int((ends <= max_bytes).sum()))
+
+
+def _refuse(records: pl.DataFrame, kind: Kind, max_bytes: int, refusals: Refusals) -> None:
+    refusals.refuse(
+        records.with_columns(record=pl.col("json")),
+        kind,
+        "too-large",
+        pl.format("the record is {} bytes; a batch file may have {}", pl.col("json").str.len_bytes(), max_bytes),
+        hint="shorten its attributes, or allow larger files (max_bytes)",
+    )

@@ -1,0 +1,93 @@
+"""Columns to JSON text, and the lists of attributes, tags and security labels that indicators and groups share.
+
+Rows are one struct column, encoded to JSON at once. polars writes a null as ``"key":null``, and the platform should not
+see keys that were never set, so those are cut out of the text afterwards. That is exact, not a heuristic: inside a JSON
+string a quote is always escaped, so ``,"rating":null`` can only be the key itself.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+
+MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
+"""Times on the wire: whole seconds, UTC."""
+
+Labels = Mapping[str, tuple[str, str]]
+"""Security labels that the platform may have to make: name → color, description."""
+
+_INSIDE: Final = ("value", "source", "displayed", "pinned", "securityLabel", "color", "description", "path", "date")
+_LEADING: Final = ("fileName", "path")  # null, they may be the first in their object: a comma follows, none is before
+
+
+def labels_of(table: pa.Table | None) -> Labels:
+    """SECURITY_LABELS as a mapping; of two rows with one name, the one with the smaller color and description."""
+    rows = sorted((row["name"], row["color"], row["description"]) for row in (table.to_pylist() if table else []))
+    return {name: (color, description) for name, color, description in reversed(rows)}
+
+
+def encode(keys: pl.DataFrame) -> pl.Series:
+    """Return each row of *keys*, a column per key, as a JSON object without its nulls.
+
+    Where the first key is null, the second must not be.
+    """
+    nulls = {key: keys[key].null_count() for key in keys.columns}
+    used = [key for key, count in nulls.items() if count < keys.height]
+    gone = {f',"{key}":null' for key in used if nulls[key]} | {f'"{key}":null,' for key in used[:1] if nulls[key]}
+    if any(isinstance(keys.schema[key], pl.List) for key in used):
+        gone |= {f',"{key}":null' for key in _INSIDE} | {f'"{key}":null,' for key in _LEADING}
+    cut = sorted(gone)
+    encoded = keys.select(pl.struct(used).struct.json_encode().alias("json"))["json"]
+    return encoded.str.replace_many(cut, [""] * len(cut)) if cut else encoded
+
+
+def moment(column: str, key: str) -> pl.Expr:
+    """The times in *column* as text, under *key*."""
+    return pl.col(column).dt.strftime(MOMENT).alias(key)
+
+
+def metadata(rows: pl.DataFrame, labels: Labels, displayed: Mapping[str, str]) -> list[pl.Expr]:
+    """``attribute``, ``tag`` and ``securityLabel`` in the order given; null when there are none.
+
+    Args:
+        rows: INDICATORS or GROUPS.
+        labels: What is known of security labels.
+        displayed: Columns for which V2 has no key, and the attribute that each becomes, displayed, where a row has none
+            of that type.
+    """
+    lists = {
+        "attribute": _attributes(rows, labels, displayed),
+        "tag": pl.col("tags").list.eval(pl.struct(pl.element().struct.field("name"))),
+        "securityLabel": _labels(pl.col("security_labels"), labels),
+    }
+    return [pl.when(values.list.len() > 0).then(values).alias(key) for key, values in lists.items()]
+
+
+def _attributes(rows: pl.DataFrame, labels: Labels, displayed: Mapping[str, str]) -> pl.Expr:
+    field = pl.element().struct.field
+    given = rows["attributes"].explode(empty_as_null=False, keep_nulls=False).struct
+    keys = [field(name) for name in ("type", "value", "source", "displayed")]
+    if given.field("pinned").count():
+        keys.append(field("pinned"))
+    if given.field("security_labels").count():
+        keys.append(_labels(field("security_labels"), labels).alias("securityLabel"))
+    attributes = pl.col("attributes").list.eval(pl.struct(keys))
+    for column, kind in displayed.items():
+        if rows[column].null_count() < rows.height:
+            said = {"type": pl.lit(kind), "value": pl.col(column), "displayed": pl.lit(True)}
+            one = pl.struct(
+                said.get(key.meta.output_name(), pl.lit(None)).alias(key.meta.output_name()) for key in keys
+            )
+            has_one = pl.col("attributes").list.eval(field("type") == kind).list.any()
+            extended = pl.concat_list(attributes, pl.concat_list(one))
+            attributes = pl.when(pl.col(column).is_null() | has_one).then(attributes).otherwise(extended)
+    return attributes
+
+
+def _labels(names: pl.Expr, labels: Labels) -> pl.Expr:
+    keys = [pl.element().alias("name")]
+    for place, key in enumerate(("color", "description") if labels else ()):
+        known = {label: parts[place] for label, parts in labels.items()}
+        keys.append(pl.element().replace_strict(known, default=None, return_dtype=pl.String).alias(key))
+    return names.list.eval(pl.struct(keys))

@@ -1,0 +1,40 @@
+"""File occurrences, which travel inside the records of their Files."""
+
+import polars as pl
+import pyarrow as pa
+
+from tcetl import schema
+from tcetl.load.records.encode import MOMENT
+from tcetl.load.refusals import Refusals
+
+_KEYS = ("file_name", "path", "date")
+
+
+def settle(occurrences: pa.Table, indicators: pa.Table, refusals: Refusals) -> pl.DataFrame:
+    """Return the occurrences by File: its ``summary``, and the list for ``fileOccurrence``, each once and sorted.
+
+    Args:
+        occurrences: FILE_OCCURRENCES in any order.
+        indicators: INDICATORS of the same load, which must have their Files.
+        refusals: Gets those that have no File or say nothing, and counts the others as merged.
+    """
+    rows = pl.DataFrame(occurrences.cast(schema.FILE_OCCURRENCES)).with_columns(type=pl.lit("File"))
+    said = pl.any_horizontal(pl.col(key).is_not_null() for key in _KEYS)
+    refusals.refuse(
+        rows.filter(~said),
+        "indicator",
+        "empty-occurrence",
+        pl.lit("the occurrence says nothing"),
+        hint="give at least one of file_name, path and date",
+    )
+    rows = rows.filter(said)
+    if rows.height:
+        keys = pl.DataFrame(indicators.select(["type", "summary"]))
+        known = pl.col("summary").is_in(keys.filter(type="File")["summary"].implode())
+        why = "no File of this load is called so"
+        refusals.refuse(rows.filter(~known), "indicator", "unknown-file", pl.lit(why), hint="load its File with it")
+        rows = rows.filter(known)
+    refusals.merged += rows.height
+    one = pl.struct(pl.col("file_name").alias("fileName"), "path", pl.col("date").dt.strftime(MOMENT))
+    unique = rows.select("summary", *_KEYS).unique().sort("summary", *_KEYS)
+    return unique.group_by("summary", maintain_order=True).agg(one.alias("fileOccurrence"))
