@@ -9,7 +9,17 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tcetl.emulator import admin, v2_batch, v2_bulk, v2_identity, v2_indicators, v3_identity, v3_indicators
+from tcetl.emulator import (
+    admin,
+    v2_batch,
+    v2_bulk,
+    v2_group_files,
+    v2_identity,
+    v2_indicators,
+    v3_groups,
+    v3_identity,
+    v3_indicators,
+)
 from tcetl.emulator.answers import RefusalError, refusal, text
 from tcetl.emulator.auth import authenticate
 from tcetl.emulator.faults import drain, serve
@@ -21,8 +31,10 @@ _ROUTES: Final[list[BaseRoute]] = [
     *v2_bulk.ROUTES,
     *v2_indicators.ROUTES,
     *v2_batch.ROUTES,
+    *v2_group_files.ROUTES,
     *v3_identity.ROUTES,
     *v3_indicators.ROUTES,
+    *v3_groups.ROUTES,
 ]
 _log = logging.getLogger(__name__)
 

@@ -132,3 +132,4 @@ class GroupWriter:
         if found is None:
             raise ItemError(NOT_FOUND, f"{item.get('type')} {xid} was not found.", str(xid))
         unlink(connection, "group", found["id"])
+        connection.execute("DELETE FROM group_file WHERE id = ?", (found["id"],))

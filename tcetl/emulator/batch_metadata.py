@@ -64,13 +64,13 @@ class MetadataReader:
         attributes = _objects(item, "attribute")
         if attributes is not None:
             found.attributes = [
-                read for entry in attributes if (read := self._attribute(entry, found.losses)) is not None
+                read for entry in attributes if (read := self._attribute(connection, entry, found.losses)) is not None
             ]
         for key, type_ in _DEFAULTS:
             text = item.get(key)
             if isinstance(text, str) and text:
                 entry = {"type": type_, "value": text, "displayed": True}
-                read = self._attribute(entry, found.losses)
+                read = self._attribute(connection, entry, found.losses)
                 if read is not None:
                     found.defaults.append(read)
         tags = _objects(item, "tag")
@@ -84,7 +84,7 @@ class MetadataReader:
             ]
         return found
 
-    def _attribute(self, entry: Any, losses: list[str]) -> dict[str, Any] | None:
+    def _attribute(self, connection: sqlite3.Connection, entry: Any, losses: list[str]) -> dict[str, Any] | None:
         type_ = entry.get("type") if isinstance(entry, dict) else None
         limit = ATTRIBUTE_TYPES.get(type_) if isinstance(type_, str) else None
         if limit is None:
@@ -109,6 +109,11 @@ class MetadataReader:
         }
         if isinstance(entry.get("source"), str):
             document["source"] = entry["source"]
+        if truth(entry.get("pinned", False)):
+            document["pinned"] = True
+        labels = [self._label(connection, label, losses) for label in _objects(entry, "securityLabel") or ()]
+        if worn := [label for label in labels if label is not None]:
+            document["securityLabel"] = worn
         return document
 
     @staticmethod

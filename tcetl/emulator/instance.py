@@ -6,6 +6,7 @@ from tcetl.emulator.batch_jobs import BatchJobs
 from tcetl.emulator.bulk import Reports
 from tcetl.emulator.clock import Clock
 from tcetl.emulator.faults import FaultBoard
+from tcetl.emulator.group_files import GroupFiles
 from tcetl.emulator.journal import Journal
 from tcetl.emulator.limits import Limits
 from tcetl.emulator.seeding import Seeder
@@ -25,6 +26,7 @@ class Instance:
         self.store = Store(directory)
         self.seeder = Seeder(self.store)
         self.reports = Reports(self.store, self.clock, directory / "reports")
+        self.files = GroupFiles(self.store, directory / "files")
         self.jobs = BatchJobs(self.store, self.clock, self.limits, directory / "batch")
 
     def reset(self) -> None:
@@ -32,6 +34,7 @@ class Instance:
         self.faults.clear()
         self.jobs.forget()
         self.store.clear()
+        self.files.clear()
         self.seeder.clear()
         self.reports.clear()
         self.clock.offset = 0.0

@@ -47,6 +47,9 @@ CREATE TABLE "group" (
     writes INTEGER NOT NULL DEFAULT 1,
     UNIQUE (owner, xid)
 );
+CREATE TABLE group_file (                     -- the files that groups have; id is the group's
+    id INTEGER PRIMARY KEY, size INTEGER NOT NULL
+);
 CREATE TABLE link (                           -- associations; the left end has the smaller (kind, id)
     left_kind TEXT NOT NULL, left_id INTEGER NOT NULL,
     right_kind TEXT NOT NULL, right_id INTEGER NOT NULL,

@@ -92,7 +92,11 @@ def _values(row: sqlite3.Row, fields: set[str]) -> dict[str, Any]:
 
 def _attribute(entry: dict[str, Any]) -> dict[str, Any]:
     shown = {name: entry[name] for name in ("id", "dateAdded", "type", "value", "source") if name in entry}
-    return shown | {"lastModified": entry["lastModified"], "pinned": False, "default": entry["displayed"]}
+    return shown | {
+        "lastModified": entry["lastModified"],
+        "pinned": entry.get("pinned", False),
+        "default": entry["displayed"],
+    }
 
 
 def _nested(row: sqlite3.Row, fields: set[str]) -> dict[str, Any]:
