@@ -3,7 +3,7 @@
 from tcetl.load.finish import finish
 from tcetl.load.parts import MAX_PARTS, chunks_of, parts
 from tcetl.load.plan import MAX_BYTES, MAX_RECORDS, plan
-from tcetl.load.report import JobTime, LoadReport
+from tcetl.load.report import JobTime, KindCounts, LoadReport
 from tcetl.load.retry import rehearse, retry
 from tcetl.load.run import Chunk, Receipt, Run
 from tcetl.load.stuck import STUCK, StuckWatch, abandon, stuck_error
@@ -17,6 +17,7 @@ __all__ = [
     "STUCK",
     "Chunk",
     "JobTime",
+    "KindCounts",
     "LoadReport",
     "MaxErrors",
     "Progress",

@@ -42,20 +42,19 @@ def mend(kind: Kind, record: str, was: Named, *, value: Named | None, content: s
         case "group":
             return _group(record, was, value, content)
         case "association":
-            document = _unnamed(record, value, content, "what an association joins")
-            return Named(*called(document)), _encode(document)
+            document = _object(record if content is None else content)
+            name = Named(*called(document))
+            if value not in (None, name):
+                raise ValueError("what an association joins is in its record: mend it there")
+            return name, _encode(document)
         case "file":
-            document = _unnamed(record, value, content, "where a file is")
+            document = _object(record if content is None else content)
             _refuse_other_xid(document, record)
+            if value is not None:
+                raise ValueError("where a file is, is in its record: mend it there")
             return was, _encode(document)
         case _:
             return _indicator(record, was, value, content)
-
-
-def _unnamed(record: str, value: Named | None, content: str | None, what: str) -> dict[str, Any]:
-    if value is not None:
-        raise ValueError(f"{what} is in its record: mend it there")
-    return _object(record if content is None else content)
 
 
 def _refuse_other_xid(document: dict[str, Any], record: str) -> None:

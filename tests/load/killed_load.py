@@ -1,6 +1,7 @@
 """Go on with a load and be killed (SIGKILL) at one moment: ``killed_load.py RUN MOMENT NTH`` (connection in TC_*).
 
-A moment is ``before`` or ``after`` and the name of an API call (``create``, ``upload``…) or of a file written.
+A moment is ``before`` or ``after`` and the name of an API call (``create``, ``upload``, ``file upload``…) or of a file
+written.
 """
 
 import os
@@ -42,6 +43,8 @@ def main(run_dir: str, fatal: str, nth: int) -> None:
     with ThreatConnect() as tc:
         for call in CALLS:
             setattr(tc.batch, call, mortal(getattr(tc.batch, call), lambda *_, call=call: call, fatal, nth))
+        for call in ("size", "upload"):
+            setattr(tc.files, call, mortal(getattr(tc.files, call), lambda *_, call=call: f"file {call}", fatal, nth))
         submit(tc, Run.open(Path(run_dir)), max_errors=1000)
 
 

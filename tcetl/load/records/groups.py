@@ -117,7 +117,9 @@ def _checked(rows: pl.DataFrame, refusals: Refusals) -> pl.DataFrame:
         pl.when((length < 1) | (length > NAME_LIMIT)).then(
             pl.format("the name has {} characters; a group's has 1 to {}", length, pl.lit(NAME_LIMIT))
         ),
-        pl.when(pl.col("malware") & pl.col("password").is_null()).then(pl.lit("malware needs its ZIP's password")),
+        pl.when(pl.col("malware") & (pl.col("password").fill_null("") == "")).then(
+            pl.lit("malware needs its ZIP's password")
+        ),
         pl.when(pl.col("insights").is_not_null() & pl.col("ai_provider").is_null()).then(
             pl.lit("insights need their ai_provider")
         ),
