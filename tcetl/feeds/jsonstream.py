@@ -1,15 +1,13 @@
 """JSON documents of any size, object by object, in bounded memory."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any
 
 import ijson
 
 from tcetl.errors import FeedError
+from tcetl.feeds.jsondepth import shallow
 from tcetl.feeds.source import Source
-
-_DEEPEST: Final = 64
-"""Containers within containers, in what is looked at to tell a format."""
 
 
 def items(source: Source, path: str) -> Iterator[Any]:
@@ -21,7 +19,7 @@ def items(source: Source, path: str) -> Iterator[Any]:
     found = ijson.sendable_list()
     parser = ijson.items_coro(found, path, use_float=True)
     try:
-        for piece in source.pieces():
+        for piece in shallow(source.pieces(), source.location):
             parser.send(piece)
             yield from found
             found.clear()
@@ -42,8 +40,9 @@ def find(source: Source, wanted: Callable[[str, str], bool]) -> str | None:
     events = ijson.sendable_list()
     parser = ijson.parse_coro(events, use_float=True)
     try:
-        parser.send(source.text)
+        for piece in shallow([source.text], source.location):
+            parser.send(piece)
         parser.close()
-    except (ijson.JSONError, ValueError):
-        pass  # it is cut anywhere
-    return next((path for path, event, _ in events if path.count(".") < _DEEPEST and wanted(path, event)), None)
+    except (FeedError, ijson.JSONError, ValueError):
+        pass  # it is cut anywhere, or will be refused when it is read
+    return next((path for path, event, _ in events if wanted(path, event)), None)
