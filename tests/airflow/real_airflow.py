@@ -204,6 +204,21 @@ class DagRun:
         wait_until(lambda: self.state in ENDED, f"end of {self.run_id}", timeout=timeout)
         return self.state
 
+    def stop(self, task_id: str) -> None:
+        """Mark a task failed, as one does in the user interface to stop it."""
+        self._airflow.call("PATCH", f"{self._path}/taskInstances/{task_id}", new_state="failed")
+
+    def clear(self, task_id: str) -> None:
+        """Clear a task, so that it runs again."""
+        self._airflow.call(
+            "POST",
+            f"dags/{self.dag_id}/clearTaskInstances",
+            dag_run_id=self.run_id,
+            task_ids=[task_id],
+            dry_run=False,
+            only_failed=False,
+        )
+
     def xcoms(self) -> list[dict[str, Any]]:
         """All its XComs, with key and value."""
         found: list[dict[str, Any]] = []
