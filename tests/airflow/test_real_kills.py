@@ -1,7 +1,7 @@
 """The proof: with the real scheduler, kill (SIGKILL) what runs a task, or the triggerer, at each step of a load.
 
-Takes minutes, so it runs when asked for: ``pytest -m slow -s tests/airflow/test_real_kills.py``. Whatever dies when, the
-run ends green with one upload per chunk and every record loaded once, and no secret is in anything Airflow keeps.
+Takes minutes, so it runs when asked for: ``pytest -m slow -s tests/airflow/test_real_kills.py``. Whatever dies when,
+the run ends green with one upload per chunk and every record loaded once, and no secret is in anything Airflow keeps.
 """
 
 import json
@@ -54,6 +54,7 @@ RUNNING = {
     "reading errors": Step("upload", (ERRORS | HELD, UPLOAD | {"kind": "job_half", "fraction": 0.4})),
     "reading results": Step("upload", (RESULTS | HELD,)),
 }
+STEPS = ("planned", "creating the job", "uploading", "polling", "reading errors")
 DEFERRED = Step("upload", (UPLOAD | {"kind": "job_stuck", "seconds": 8},), deferred=True)
 
 
@@ -169,7 +170,7 @@ def test_task_process_is_killed(load: Load, moment: str) -> None:
     assert run.tasks()[RUNNING[moment].task, -1]["try_number"] == 2
 
 
-@pytest.mark.parametrize("moment", ["planned", "creating the job", "uploading", "polling", "reading errors"])
+@pytest.mark.parametrize("moment", STEPS)
 def test_worker_is_killed(load: Load, moment: str) -> None:
     """Task process and supervisor at once: nobody is left to say so, the scheduler has to miss the heartbeat."""
     run = load.start(INGEST, RUNNING[moment])
@@ -179,9 +180,7 @@ def test_worker_is_killed(load: Load, moment: str) -> None:
     assert run.tasks()[RUNNING[moment].task, -1]["try_number"] == 2
 
 
-@pytest.mark.parametrize(
-    "moment", ["planned", "creating the job", "uploading", "polling", "reading errors", "deferred"]
-)
+@pytest.mark.parametrize("moment", [*STEPS, "deferred"])
 def test_triggerer_is_killed(load: Load, moment: str) -> None:
     step = RUNNING.get(moment, DEFERRED)
     run = load.start(INGEST, step)
