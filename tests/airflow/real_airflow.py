@@ -64,6 +64,7 @@ class RealAirflow:
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API__SECRET_KEY": "shared-by-all-components-of-a-test",
             "AIRFLOW__API_AUTH__JWT_SECRET": "shared-by-all-components-of-this-one-test-and-no-other",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder()),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self._url}/execution/",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
