@@ -29,6 +29,7 @@ _DICTIONARY: Final = [
     "source",
     "security_labels.list.element",
     "tags.list.element.name",
+    "tags.list.element.web_link",
     "attributes.list.element.type",
     "attributes.list.element.source",
     "origin.source",

@@ -2,8 +2,11 @@
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -480,3 +483,21 @@ def test_one_page_with_a_bad_item() -> None:
     assert caught.value.offset == len(ITEM_TEXT) + 1
     with pytest.raises(DamagedDocumentError, match="not JSON"):
         indicator_batch([b"{"])
+
+
+def test_reading_and_publishing_import_no_pandas(tmp_path: Path) -> None:
+    label = b'"securityLabel":[{"name":"TLP:WHITE"}],"dnsActive":"true"}'
+    (tmp_path / "report.json").write_bytes(b'{"indicator":[' + ITEM_TEXT[:-1] + b"," + label + b"]}")
+    code = """
+import sys
+from datetime import UTC, datetime
+from tcetl.client.report import ReportReader
+from tcetl.lake import publish
+with open("report.json", "rb") as report:
+    dataset = publish(ReportReader(report, exported_at=datetime(2026, 1, 31, tzinfo=UTC)), "lake", run_id="x")
+light = "pandas" not in sys.modules
+(row,) = next(dataset.batches()).to_pylist()
+print(light, row["tlp"], row["dns_active"], row["exported_at"].isoformat())
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "CLEAR", "True", "2026-01-31T00:00:00+00:00"]

@@ -9,6 +9,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.json
 
+from tcetl.client.report.constants import offsets
 from tcetl.client.report.cutting import LIST, PREFIX, SUFFIX, NotJsonError, split
 from tcetl.client.report.leftovers import leftover
 from tcetl.client.report.mending import UnusableError, mend
@@ -89,10 +90,9 @@ def indicator_batch(items: Sequence[bytes | msgspec.Raw], *, exported_at: dateti
 def _read(document: bytes, options: pa.json.ParseOptions) -> pa.StructArray | None:
     """The items as the parser takes them; None when it does not take all of them as they are."""
     buffer = pa.py_buffer(document)
-    ends = pa.array([0, len(document)], pa.int32()).buffers()[1]
     try:
         # The parser lets bytes pass that are not UTF-8, this cast does not.
-        pa.Array.from_buffers(pa.binary(), 1, [None, ends, buffer]).cast(pa.string())
+        pa.Array.from_buffers(pa.binary(), 1, [None, offsets(len(document)), buffer]).cast(pa.string())
         table = pa.json.read_json(
             pa.BufferReader(buffer),
             read_options=pa.json.ReadOptions(use_threads=False, block_size=len(document) + 1),

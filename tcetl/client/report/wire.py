@@ -7,6 +7,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tcetl.client.report.constants import text, texts, timestamp
 from tcetl.schema import INDICATORS, TIMESTAMP
 
 _ATTRIBUTE: Final = {
@@ -76,7 +77,12 @@ WORDS: Final = {"dnsActive", "whoisActive"}
 """Keys whose booleans are words."""
 
 _FRACTIONS: Final = tuple(key for key, (_, kind) in _COLUMNS.items() if pa.types.is_floating(kind))
-_TRUE_FALSE: Final = pa.array(["true", "false"])
+_NOTHING: Final = text(None)
+_EMPTY: Final = text("")
+_TRUE_FALSE: Final = texts("true", "false")
+_FILE: Final = text("File")
+_LINE_END: Final = text("\n")
+_WHITE, _CLEAR = texts("WHITE", "CLEAR")
 _HASHES: Final = {
     name: rf"\b(?P<hash>[0-9a-f]{{{digits}}})\b" for name, digits in (("md5", 32), ("sha1", 40), ("sha256", 64))
 }
@@ -118,14 +124,14 @@ def indicators(
     columns["attributes"] = _list(columns["attributes"], "attributes", _ATTRIBUTE)
     columns["security_labels"] = labels = _labels(columns["security_labels"])
     for name in ("dns_active", "whois_active"):
-        columns[name] = pc.equal(columns[name], "true")
+        columns[name] = pc.equal(columns[name], _TRUE_FALSE[0])
     columns |= _file_hashes(columns)
     if len(labels.values):
         columns["tlp"] = _tlp(labels)
     if extra is not None:
         columns["extra"] = pa.array(extra, pa.string())
     if exported_at is not None:
-        columns["exported_at"] = pa.repeat(pa.scalar(exported_at, TIMESTAMP), len(items))
+        columns["exported_at"] = pa.repeat(timestamp(exported_at), len(items))
     arrays = [
         columns[field.name] if field.name in columns else pa.nulls(len(items), field.type) for field in INDICATORS
     ]
@@ -155,18 +161,17 @@ def _labels(lists: pa.ListArray) -> pa.ListArray:
 
 def _file_hashes(columns: dict[str, Any]) -> dict[str, pa.Array]:
     """Hashes in lower case: those given by key, and those in the summary of a File."""
-    nothing = pa.scalar(None, pa.string())
-    summaries = pc.utf8_lower(pc.if_else(pc.equal(columns["type"], "File"), columns["summary"], nothing))
+    summaries = pc.utf8_lower(pc.if_else(pc.equal(columns["type"], _FILE), columns["summary"], _NOTHING))
     hashes = {}
     for name, pattern in _HASHES.items():
-        given = pc.utf8_lower(pc.if_else(pc.equal(columns[name], ""), nothing, columns[name]))
+        given = pc.utf8_lower(pc.if_else(pc.equal(columns[name], _EMPTY), _NOTHING, columns[name]))
         hashes[name] = pc.coalesce(given, pc.struct_field(pc.extract_regex(summaries, pattern=pattern), "hash"))
     return hashes
 
 
 def _tlp(labels: pa.ListArray) -> pa.Array:
     """The first label that is a Traffic Light Protocol one, in today's words."""
-    lines = pc.binary_join(labels.cast(pa.list_(pa.string())), "\n")  # it has no kernel for non-nullable items
+    lines = pc.binary_join(labels.cast(pa.list_(pa.string())), _LINE_END)  # it has no kernel for non-nullable items
     tlp = pc.utf8_upper(pc.struct_field(pc.extract_regex(lines, pattern=_TLP), "tlp"))
     tlp = pc.replace_substring_regex(tlp, r"\s+", "+")
-    return pc.if_else(pc.equal(tlp, "WHITE"), "CLEAR", tlp)
+    return pc.if_else(pc.equal(tlp, _WHITE), _CLEAR, tlp)
