@@ -73,6 +73,9 @@ def exclusive(folder: RunPath, chunks: Collection[int] | None = None) -> Iterato
         LoadError: Another process holds it or a part of what is wanted; the message names host, process and since when.
     """
     parts = [WHOLE] if chunks is None else [f"{chunk:05}" for chunk in sorted(set(chunks))]
+    if not parts:
+        yield _nothing_to_check
+        return
     hold = _locks if _has_locks(folder) else _leases
     try:
         with hold(folder, parts) as check:
@@ -111,7 +114,7 @@ def _file(folder: RunPath, part: str) -> Path:
 
 
 def _nothing_to_check() -> None:
-    """The kernel does not take a lock away."""
+    """The kernel does not take a lock away, and who holds nothing has nothing to lose."""
 
 
 @contextmanager

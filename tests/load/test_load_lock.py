@@ -128,6 +128,13 @@ def test_chunks_are_taken_to_their_ends_apart_and_judged_together(tmp_path: Path
     assert platform.calls.count("upload") == 3
 
 
+@pytest.mark.parametrize("store", ["", "bucket://"], ids=["disk", "store"])
+def test_no_chunks_at_all_are_done_at_once_beside_whoever(tmp_path: Path, store: str) -> None:
+    run = planned(UPath(f"{store}{tmp_path}/run"))
+    with run.exclusive():
+        assert submit_chunks(FakePlatform(), run, []).done
+
+
 def test_there_is_no_working_on_chunks_that_are_not_there(tmp_path: Path) -> None:
     run = planned(tmp_path / "run")
     with pytest.raises(LoadError, match=r"has no chunk 7 \(it has 1, from 0 on\)"):
