@@ -20,7 +20,7 @@ from tcetl.feeds import open_feed
 from tcetl.lake import Dataset, open_dataset, publish
 from tcetl.load import MAX_BYTES, MAX_RECORDS, LoadReport, MaxErrors, Run, plan, retry, submit
 from tcetl.siem import ExportReport, export
-from tcetl.transform import normalise
+from tcetl.transform import TLP_LABELS, normalise
 
 OnProgress = Callable[[str, int, int | None], None]
 """Called with (stage, done, total or None) as a job goes on; the unit of done and total is the stage's own."""
@@ -84,6 +84,7 @@ def plan_feed(
         run_dir,
         settings=settings or BatchSettings(owner=owner),
         counts=asdict(normalised.counts),
+        labels=TLP_LABELS,
         max_records=max_records,
         max_bytes=max_bytes,
     )

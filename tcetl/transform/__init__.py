@@ -2,5 +2,6 @@
 
 from tcetl.transform.columns import ColumnMap
 from tcetl.transform.normalise import FeedCounts, Normalised, normalise
+from tcetl.transform.tlp import LABELS as TLP_LABELS
 
-__all__ = ["ColumnMap", "FeedCounts", "Normalised", "normalise"]
+__all__ = ["TLP_LABELS", "ColumnMap", "FeedCounts", "Normalised", "normalise"]

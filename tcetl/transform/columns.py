@@ -38,6 +38,7 @@ class ColumnMap:
     last_seen: str | None = None
     confidence: str | None = None
     rating: str | None = None
+    tlp: str | None = None
 
     def used(self) -> set[str]:
         """Return the names of all columns that are taken."""
@@ -84,6 +85,7 @@ def map_columns(feed: Feed, sample: pl.DataFrame) -> ColumnMap:
         last_seen=_first(by_name, words.LAST_SEEN_NAMES),
         confidence=_first(by_name, words.CONFIDENCE_NAMES),
         rating=_first(by_name, words.RATING_NAMES),
+        tlp=_first(by_name, words.TLP_NAMES),
     )
 
 

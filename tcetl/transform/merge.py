@@ -1,8 +1,8 @@
 """One indicator per identity: duplicates merge by rules that do not depend on the order of the rows.
 
-Of rows with the same type and summary, the one that stands first in the feed gives the origin. Rating and confidence
-are the highest, ``first_seen`` the earliest, ``last_seen`` the latest, tags the sorted union, description and source
-the first in alphabetical order.
+Of rows with the same type and summary, the one that stands first in the feed gives the origin. Rating, confidence and
+TLP level are the highest, ``first_seen`` the earliest, ``last_seen`` the latest, tags the sorted union, description and
+source the first in alphabetical order.
 """
 
 from collections.abc import Iterator
@@ -24,6 +24,7 @@ _RULES: Final = {
     "last_seen": pl.col("last_seen").max(),
     "rating": pl.col("rating").max(),
     "confidence": pl.col("confidence").max(),
+    "tlp": pl.col("tlp").max(),
     "tags": pl.col("tags").unique().sort().str.join(TAG_CELLS),
 }
 

@@ -6,6 +6,7 @@ from typing import Final
 import polars as pl
 
 from tcetl.feeds import PLACE, ROW
+from tcetl.transform import tlp
 from tcetl.transform.columns import ColumnMap
 from tcetl.transform.notes import Notes
 from tcetl.transform.vocabulary import NOTHING
@@ -23,7 +24,7 @@ class Candidates:
 
     Columns: the place (``_row``, ``_pointer``, ``_file``), ``raw`` (the cell), ``value`` (with further hashes of the
     same file), ``declared`` (the feed's word for the type, or null), and of ``description``, ``source``, ``tags`` (the
-    cell), ``first_seen``, ``last_seen``, ``rating`` and ``confidence`` those that the feed has.
+    cell), ``first_seen``, ``last_seen``, ``rating``, ``confidence`` and ``tlp`` those that the feed has.
     """
 
     def __init__(self, columns: ColumnMap, notes: Notes) -> None:
@@ -34,7 +35,7 @@ class Candidates:
         """Return the candidates of one raw frame, row by row."""
         at = self.columns
         plain = {"source": at.source, "tags": at.tags, "first_seen": at.first_seen, "last_seen": at.last_seen,
-                 "rating": at.rating, "confidence": at.confidence}  # fmt: skip
+                 "rating": at.rating, "confidence": at.confidence, "tlp": at.tlp}  # fmt: skip
         said = frame.select(
             *(pl.col(name) for name in PLACE if name in frame.columns),
             pl.col(at.value).alias("raw"),
@@ -101,5 +102,6 @@ _READ: Final[dict[str, tuple[str, Callable[[pl.Series], pl.Series]]]] = {
     "first_seen": ("date (ISO 8601, UTC)", _moment),
     "last_seen": ("date (ISO 8601, UTC)", _moment),
     "rating": ("number from 0 to 5", lambda text: _number(text, pl.Float64, 5)),
+    "tlp": ("level of the Traffic Light Protocol", tlp.levels),
     "confidence": ("whole number from 0 to 100", lambda text: _number(text, pl.Int32, 100)),
 }

@@ -10,6 +10,7 @@ from tcetl.feeds import FILE, POINTER, ROW, Feed
 from tcetl.schema import INDICATORS, ORIGIN, REJECTS
 from tcetl.transform.merge import Merged
 from tcetl.transform.tags import tag_column
+from tcetl.transform.tlp import label_column
 
 _ROWS: Final = 65_536
 _PLACES: Final = {ROW: "row", POINTER: "pointer", FILE: "file"}
@@ -49,6 +50,8 @@ class Tables:
                 "tags": tag_column(cells, tags),
                 "origin": self._origin(frame),
             }
+            if "tlp" in frame.columns:
+                made["security_labels"] = label_column(frame["tlp"])
             batches.append(self._batch(frame, INDICATORS, made))
         return pa.Table.from_batches(batches, schema=INDICATORS)
 

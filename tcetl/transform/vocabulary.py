@@ -41,6 +41,7 @@ SOURCE_NAMES: Final = (
     "report",
 )
 TAG_NAMES: Final = ("tags", "tag", "labels")
+TLP_NAMES: Final = ("tlp", "tlp_level", "tlp_marking")
 FIRST_SEEN_NAMES: Final = (
     "first_seen_utc", "first_seen", "firstseen", "dateadded", "date_added", "submission_time", "listing_date",
     "listingdate",

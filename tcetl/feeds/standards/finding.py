@@ -13,8 +13,6 @@ from tcetl.feeds.base import FILE, POINTER, ROW, Malformed, RawBatch, reject_tab
 _BATCH: Final = 20_000
 _NOT_IN_TAG: Final = re.compile(r"[,;|\s]+")
 _LONGEST_DESCRIPTION: Final = 4000
-_STRICTNESS: Final = ("TLP:CLEAR", "TLP:WHITE", "TLP:GREEN", "TLP:AMBER", "TLP:AMBER+STRICT", "TLP:RED")
-_TLP: Final = re.compile(r"tlp[:_ -]*(white|clear|green|amber(?:[+_ -]+strict)?|red)", re.IGNORECASE)
 
 
 class Finding(NamedTuple):
@@ -89,17 +87,6 @@ def describe(*parts: str | None) -> str:
 def tag_cell(tags: Iterable[str]) -> str:
     """Return *tags* as one cell; what would cut a tag in two is a blank in it."""
     return ",".join(dict.fromkeys(filter(None, (_NOT_IN_TAG.sub(" ", tag).strip() for tag in tags))))
-
-
-def tlp_of(label: str) -> str:
-    """Return the Traffic Light Protocol level that *label* names, as ``TLP:AMBER``, or the empty text."""
-    found = _TLP.fullmatch(label.strip())
-    return f"TLP:{re.sub('[_ -]+', '+', found[1]).upper()}" if found else ""
-
-
-def strictest(levels: Iterable[str]) -> str:
-    """Return the TLP level among *levels* that allows the least sharing, or the empty text."""
-    return max(levels, key=_STRICTNESS.index, default="")
 
 
 def moment(said: object) -> str:

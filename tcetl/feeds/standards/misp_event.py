@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from tcetl.feeds.standards.condition import HASHES
-from tcetl.feeds.standards.finding import Finding, Refusal, describe, moment, strictest, tag_cell, tlp_of
+from tcetl.feeds.standards.finding import Finding, Refusal, describe, moment, tag_cell
 from tcetl.feeds.standards.misp_types import Part, parts
 from tcetl.feeds.standards.stix_pattern import findings as pattern_findings
+from tcetl.feeds.tlp import level_of, strictest
 from tcetl.indicators import SEPARATOR
 
 Record = Mapping[str, Any]
@@ -147,12 +148,12 @@ def _finding(part: Part, attributes: Sequence[Record], event: _Event) -> Finding
             f"Event: {event.info}" if event.info else "",
         ),
         source=event.source,
-        tags=tag_cell(tag for tag in tags if not tlp_of(tag)),
+        tags=tag_cell(tag for tag in tags if not level_of(tag)),
         first_seen=min(seen),
         last_seen=max(moment(one.get("last_seen")) for one in attributes),
         confidence=_CONFIDENCES.get(confidence.removeprefix(_CONFIDENCE_TAG).rstrip('"'), ""),
         rating=event.rating,
-        tlp=strictest(filter(None, map(tlp_of, tags))),
+        tlp=strictest(map(level_of, tags)),
     )
 
 

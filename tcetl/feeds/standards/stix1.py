@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 
 from tcetl.feeds.standards import condition, cybox
 from tcetl.feeds.standards.condition import Group, Node, TooLargeError
-from tcetl.feeds.standards.finding import Finding, Placed, Refusal, describe, moment, strictest, tag_cell, tlp_of
+from tcetl.feeds.standards.finding import Finding, Placed, Refusal, describe, moment, tag_cell
+from tcetl.feeds.tlp import level_of, strictest
 from tcetl.feeds.xmlstream import Element, child, local, text
 
 PARTS: Final = ("STIX_Header", "Indicator", "Observable", "TTP", "Incident", "Campaign", "Threat_Actor",
@@ -153,7 +154,7 @@ def _outermost(part: Element, name: str) -> Iterator[Element]:
 
 def _marked(part: Element) -> str:
     """Return the TLP level that a part's own handling marks it with."""
-    return strictest(filter(None, (tlp_of(f"tlp:{one.get('color')}") for one in _handling(part) if one.get("color"))))
+    return strictest(filter(None, (level_of(f"tlp:{one.get('color')}") for one in _handling(part) if one.get("color"))))
 
 
 def _handling(part: Element) -> Iterator[Element]:

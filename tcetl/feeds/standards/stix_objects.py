@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from tcetl.feeds.standards.condition import HASHES
-from tcetl.feeds.standards.finding import Finding, Refusal, describe, moment, strictest, tag_cell, tlp_of
+from tcetl.feeds.standards.finding import Finding, Refusal, describe, moment, tag_cell
 from tcetl.feeds.standards.stix_paths import meaning
 from tcetl.feeds.standards.stix_pattern import findings
+from tcetl.feeds.tlp import level_of, strictest
 from tcetl.indicators import SEPARATOR
 
 Object = Mapping[str, Any]
@@ -26,15 +27,15 @@ _OBSERVABLES: Final = frozenset(
 )  # fmt: skip
 _VALUE_KEYS: Final = ("value", "key", "name", "number", "subject")
 _TLP_MARKINGS: Final = {  # the marking definitions that the standard fixes, TLP 1.0 and 2.0
-    "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9": "TLP:WHITE",
-    "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da": "TLP:GREEN",
-    "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82": "TLP:AMBER",
-    "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed": "TLP:RED",
-    "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487": "TLP:CLEAR",
-    "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb": "TLP:GREEN",
-    "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421": "TLP:AMBER",
-    "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003": "TLP:AMBER+STRICT",
-    "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1": "TLP:RED",
+    "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9": "CLEAR",
+    "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da": "GREEN",
+    "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82": "AMBER",
+    "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed": "RED",
+    "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487": "CLEAR",
+    "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb": "GREEN",
+    "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421": "AMBER",
+    "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003": "AMBER+STRICT",
+    "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1": "RED",
 }
 _MOST_NAMES: Final = 5
 
@@ -197,7 +198,7 @@ def _marked(definition: Object) -> str:
     """Return the TLP level of a marking definition, which each version of the standard says in another way."""
     inner = definition.get("definition")
     said = _text(inner, "tlp") if isinstance(inner, Mapping) else ""
-    return tlp_of(f"tlp:{said}") or tlp_of(_text(definition, "name"))
+    return level_of(f"tlp:{said}") or level_of(_text(definition, "name"))
 
 
 def _registry_value(one: Object) -> str:

@@ -101,7 +101,7 @@ def test_what_an_event_and_its_attribute_say_is_kept():
             last_seen="2024-01-02T00:00:00Z",
             confidence="75",
             rating="3",
-            tlp="TLP:AMBER+STRICT",
+            tlp="AMBER+STRICT",
         )
     ]
 

@@ -56,7 +56,7 @@ def test_what_an_indicator_says_is_kept():
         tags="malicious-activity,apt one,lockheed:c2",
         first_seen="2024-05-01T00:00:00Z",
         confidence="85",
-        tlp="TLP:AMBER",
+        tlp="AMBER",
     )
 
 

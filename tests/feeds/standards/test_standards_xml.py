@@ -174,8 +174,8 @@ def test_what_an_indicator_says_holds_for_what_it_names_elsewhere(tmp_path):
         (row["value"], row["description"], row["source"], row["tags"], row["confidence"], row["tlp"]) for row in rows
     ]
     assert kept == [
-        ("one.example", "C2", "CERT", "Domain Watchlist", "85", "TLP:AMBER"),
-        ("three.example", "Report", "", "", "", "TLP:AMBER"),
+        ("one.example", "C2", "CERT", "Domain Watchlist", "85", "AMBER"),
+        ("three.example", "Report", "", "", "", "AMBER"),
     ]
     assert [(row["raw"], row["code"], row["pointer"]) for row in rejects] == [("two.example", "expired", "two-object")]
     assert feed.notes == ["objects that are no indicators were not loaded: 1 TTP"]
