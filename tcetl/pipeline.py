@@ -2,15 +2,18 @@
 
 Airflow's operators and the ``tcetl`` command are two thin faces on these functions; a script may call them as well:
 
-* feed → ThreatConnect: :func:`plan_feed` and :func:`load_feed`; then :func:`resume_load` and :func:`retry_load`
+* feed → ThreatConnect: :func:`plan_feed` and :func:`load_feed`; then :func:`resume_load` and :func:`retry_load`; and
+  before any of them, :func:`preview_feed`, :func:`preview_run`, :func:`preview_retry`
 * ThreatConnect → lake: :func:`bulk_to_lake` and :func:`retrieve_to_lake`
 * lake → SIEM: :func:`lake_to_siem`
 """
 
 import os
+import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from tcetl.client import ThreatConnect
@@ -18,7 +21,9 @@ from tcetl.client.batch import BatchSettings
 from tcetl.errors import LoadError
 from tcetl.feeds import open_feed
 from tcetl.lake import Dataset, open_dataset, publish
-from tcetl.load import MAX_BYTES, MAX_RECORDS, LoadReport, MaxErrors, Run, plan, retry, submit
+from tcetl.load import MAX_BYTES, MAX_RECORDS, LoadReport, MaxErrors, Run, plan, rehearse, retry, submit
+from tcetl.load.diff import diff
+from tcetl.load.preview import Preview, preview
 from tcetl.siem import ExportReport, export
 from tcetl.transform import TLP_LABELS, normalise
 
@@ -196,6 +201,76 @@ def retry_load(
     """
     run = retry(run_dir, new_run_dir, max_records=max_records, max_bytes=max_bytes)
     return resume_load(tc, str(run.path), on_progress=on_progress, **submitting)
+
+
+def preview_feed(
+    feed: AnyPath,
+    owner: str,
+    run_dir: AnyPath | None = None,
+    *,
+    settings: BatchSettings | None = None,
+    diff_with: ThreatConnect | None = None,
+    on_progress: OnProgress | None = None,
+    **planning: Any,
+) -> Preview:
+    """Show what :func:`load_feed` would send; nothing is sent, and nothing kept.
+
+    Args:
+        feed: The feed's file.
+        owner: ThreatConnect owner that the indicators would be for.
+        run_dir: The load's directory, if it has one; of a load planned there, show what is left to send.
+        settings: Batch job settings; the defaults of :class:`BatchSettings` for *owner* when None.
+        diff_with: Read what the owner holds here, and tell what would change; see :mod:`tcetl.load.diff`.
+        on_progress: Told of stages ``read`` (rows) and ``compare`` (indicators read from the platform).
+        **planning: As for :func:`plan_feed`.
+
+    Raises:
+        FeedError: The feed cannot be used.
+        LoadError: *run_dir* holds a load into another owner or by other settings.
+        OwnerNotFoundError: The owner to compare with does not exist or is not visible.
+    """
+    settings = settings or BatchSettings(owner=owner)
+    if run_dir is not None and Run.is_planned(run_dir):
+        check_settings(Run.open(run_dir), settings)
+        return preview_run(run_dir, diff_with=diff_with, on_progress=on_progress)
+    with tempfile.TemporaryDirectory(prefix="tcetl-preview-") as scratch:
+        scratch_run = Path(scratch) / "run"
+        run = plan_feed(feed, owner, scratch_run, settings=settings, on_progress=on_progress, **planning)
+        return _preview(run, diff_with, on_progress, scratch=True)
+
+
+def preview_run(
+    run_dir: AnyPath, *, diff_with: ThreatConnect | None = None, on_progress: OnProgress | None = None
+) -> Preview:
+    """Show what :func:`resume_load` would yet send of *run_dir*; as :func:`preview_feed`."""
+    return _preview(Run.open(run_dir), diff_with, on_progress)
+
+
+def preview_retry(
+    run_dir: AnyPath,
+    *,
+    max_records: int = MAX_RECORDS,
+    max_bytes: int = MAX_BYTES,
+    diff_with: ThreatConnect | None = None,
+    on_progress: OnProgress | None = None,
+) -> Preview:
+    """Show what :func:`retry_load` would send of *run_dir*, with the edits as they are now; as :func:`preview_feed`.
+
+    Raises:
+        LoadError: As for :func:`tcetl.load.retry`.
+    """
+    with tempfile.TemporaryDirectory(prefix="tcetl-preview-") as scratch:
+        run = rehearse(run_dir, Path(scratch) / "run", max_records=max_records, max_bytes=max_bytes)
+        return _preview(run, diff_with, on_progress, scratch=run.path.parent == Path(scratch))
+
+
+def _preview(
+    run: Run, diff_with: ThreatConnect | None, on_progress: OnProgress | None, *, scratch: bool = False
+) -> Preview:
+    shown = preview(run, scratch=scratch)
+    if diff_with is None:
+        return shown
+    return replace(shown, diff=diff(diff_with, run, on_progress=on_progress))
 
 
 def bulk_to_lake(

@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -13,8 +14,8 @@ from tcetl.errors import ConfigError
 if TYPE_CHECKING:
     from tcetl.client import ThreatConnect
 
-Connect = Callable[[], "ThreatConnect"]
-"""Opens the connection that the options name; a context manager."""
+Connect = Callable[[], AbstractContextManager["ThreatConnect"]]
+"""Opens the connection that the options name."""
 
 
 def _option(name: str, kind: Any, default: Any, *flags: str, **details: Any) -> inspect.Parameter:

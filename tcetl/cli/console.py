@@ -19,6 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, fo
 _STAGES: Final = {
     "read": ("Reading the feed", "rows"),
     "load": ("Loading", "records"),
+    "compare": ("Reading the owner", "indicators"),
     "download": ("Downloading", "bytes"),
     "retrieve": ("Retrieving", "indicators"),
     "export": ("Exporting", "indicators"),
@@ -102,6 +103,16 @@ def print_records(title: str, records: Iterable[Any]) -> None:
         console.print(title, style="bold", highlight=False)
     for record in records:
         console.print_json(msgspec.json.encode(record).decode(), indent=2)
+
+
+def print_lines(title: str, records: Iterable[Any]) -> None:
+    """Print *records* as JSON, one a line, for eyes: the terminal breaks what is long."""
+    import msgspec
+
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(title, style="bold")
+    for record in records:
+        console.print(escape(msgspec.json.encode(record).decode()))
 
 
 def by_reason(counts: Mapping[str, int]) -> str:

@@ -1,5 +1,6 @@
 """``tcetl load``: a feed into ThreatConnect."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,8 @@ from tcetl.cli.feed import Format
 from tcetl.cli.loading import (
     Action,
     AttributeWriteType,
+    Diff,
+    DryRun,
     FileMergeMode,
     HaltOnError,
     HashCollisionMode,
@@ -26,6 +29,7 @@ from tcetl.cli.loading import (
     finish_with_report,
 )
 from tcetl.cli.options import Owner, examples, new_run_id
+from tcetl.cli.preview import check_options, show_preview
 
 if TYPE_CHECKING:
     from tcetl.client import ThreatConnect
@@ -37,6 +41,7 @@ app = typer.Typer()
 @app.command(
     **examples(
         "tcetl load urlhaus.csv --owner 'My Source' --tag urlhaus --confidence 60",
+        "tcetl load urlhaus.csv --owner 'My Source' --dry-run --diff        # what would change",
         "tcetl load urlhaus.csv --owner 'My Source' --run-dir runs/monday   # again after a crash: goes on",
         "tcetl load expired.txt --owner 'My Source' --action Delete --max-errors 1%",
     )
@@ -58,6 +63,8 @@ def load(
     tag: Annotated[list[str], typer.Option(help="Tag for every indicator; repeat for more.", metavar="TAG")] = [],  # noqa: B006 - typer copies it
     rating: Annotated[float | None, typer.Option(help="Rating for rows without one.", min=0, max=5)] = None,
     confidence: Annotated[int | None, typer.Option(help="Confidence for rows without one.", min=0, max=100)] = None,
+    dry_run: DryRun = False,
+    diff: Diff = False,
     max_errors: MaxErrors = "0",
     in_flight: InFlight = 2,
     timeout: Timeout = 3600,
@@ -79,8 +86,9 @@ def load(
     Afterwards, tcetl batch shows where the load stands, what was refused and why, and tries that again.
     """
     from tcetl.client import BatchSettings
-    from tcetl.pipeline import load_feed
+    from tcetl.pipeline import load_feed, preview_feed
 
+    check_options(dry_run=dry_run, diff=diff)
     owner = owner_or_default(tc, owner)
     settings = BatchSettings(
         owner=owner,
@@ -94,6 +102,7 @@ def load(
         playbook_triggers_enabled=playbook_triggers,
     )
     planning: dict[str, Any] = {
+        "settings": settings,
         "format": format,
         "tags": tag,
         "rating": rating,
@@ -101,13 +110,21 @@ def load(
         "max_records": max_records,
         "max_bytes": max_bytes,
     }
+    if dry_run:
+        tc.owner(owner)
+        show_preview(
+            lambda: nullcontext(tc),
+            lambda with_, told: preview_feed(path, owner, run_dir, diff_with=with_, on_progress=told, **planning),
+            diff=diff,
+            json=json,
+        )
+        return
     finish_with_report(
         lambda on_progress: load_feed(
             tc,
             path,
             owner,
             run_dir or f"runs/{path.stem}-{new_run_id()}",
-            settings=settings,
             submitting={
                 "max_errors": max_errors,
                 "in_flight": in_flight,

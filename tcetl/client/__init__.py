@@ -20,7 +20,7 @@ from tcetl.client.owners import (
     who_am_i,
 )
 from tcetl.client.paging import PAGE_SIZE
-from tcetl.client.retrieve import INCLUDES, retrieve
+from tcetl.client.retrieve import INCLUDES, count, lookup, retrieve
 from tcetl.client.session import Session
 from tcetl.config import Settings
 
@@ -126,3 +126,25 @@ class ThreatConnect:
             page_size=page_size,
             on_progress=on_progress,
         )
+
+    def count_indicators(
+        self,
+        owner: str,
+        *,
+        type: str | None = None,  # noqa: A002 - the API's word
+        filters: Sequence[str] = (),
+        match_any: bool = False,
+    ) -> int:
+        """How many indicators `indicators` would give."""
+        return count(self.session, owner, type=type, filters=filters, match_any=match_any)
+
+    def indicator(
+        self,
+        owner: str,
+        type: str,  # noqa: A002 - the API's word
+        value: str,
+        *,
+        includes: Sequence[str] = INCLUDES,
+    ) -> pa.RecordBatch | None:
+        """The one indicator of *owner* with this *value*. See :func:`tcetl.client.retrieve.lookup`."""
+        return lookup(self.session, owner, type, value, includes=includes)

@@ -3,17 +3,19 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tcetl.client.answers import data_of, server_time, unexpected
 from tcetl.client.filters import checked
 from tcetl.client.owners import list_indicator_types, naming_owner
 from tcetl.client.paging import PAGE_SIZE, Page, pages
 from tcetl.client.report import indicator_batch
 from tcetl.client.session import Session
-from tcetl.errors import NOT_JSON, ConfigError
+from tcetl.errors import NOT_JSON, ConfigError, NotFoundError
 from tcetl.indicators import SEPARATOR, TYPES, IndicatorType
 
 INCLUDES: Final = ("additional", "attributes", "tags", "labels")
@@ -74,6 +76,52 @@ def retrieve(
     since = modified_since if kind else None
     found = pages(session, path, key, params, page_size=page_size)
     return _batches(session, owner, found, kind=kind, since=since, on_progress=on_progress)
+
+
+def count(
+    session: Session,
+    owner: str,
+    *,
+    type: str | None = None,  # noqa: A002 - the API's word
+    filters: Sequence[str] = (),
+    match_any: bool = False,
+) -> int:
+    """How many indicators `retrieve` would read, by one small request."""
+    kind = None if type is None else _kind(session, type)
+    path, key = (f"/v2/indicators/{kind.branch}", kind.entity) if kind else ("/v2/indicators", "indicator")
+    params = {
+        "owner": owner,
+        "filters": checked(filters, type),
+        "orParams": True if match_any and filters else None,
+    }
+    with naming_owner(session, owner):
+        return next(pages(session, path, key, params, page_size=1)).total
+
+
+def lookup(
+    session: Session,
+    owner: str,
+    type: str,  # noqa: A002 - the API's word
+    value: str,
+    *,
+    includes: Sequence[str] = INCLUDES,
+) -> pa.RecordBatch | None:
+    """The one indicator of *owner* with this *value*, active or not, as an INDICATORS batch; None when it is not there.
+
+    A File is found by any one of its hashes; other values of several parts are their summary.
+    """
+    kind = _kind(session, type)
+    path = f"/v2/indicators/{kind.branch}/{quote(value, safe='')}"
+    try:
+        with naming_owner(session, owner):
+            response = session.request("GET", path, params={"owner": owner, "includes": list(includes)})
+    except NotFoundError:
+        return None
+    item = data_of(response, dict[str, dict[str, Any]]).get(kind.entity)
+    if item is None:
+        raise unexpected(response, f"it has no {kind.entity}")
+    raw = msgspec.Raw(msgspec.json.encode(item))
+    return indicator_batch([_untyped(raw, kind, owner)], exported_at=server_time(response))
 
 
 def _batches(

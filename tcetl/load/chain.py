@@ -37,13 +37,13 @@ class Generation:
 
     Attributes:
         run_dir: Its run directory.
-        owed: What it began with: the rows of a feed, or what the load before it did not load.
+        owed: What it began with: the rows of a feed and what is sent beside them, or what the load before it left.
         mended: Of those, changed by hand before they were sent again.
         removed: Deleted by hand from the dead letters, and so not sent again.
         unattributed: Told by the platform to have failed without saying which they are, and so not sent again.
         rejected: Refused before anything was sent, for other reasons.
-        duplicates: Merged into an equal one.
-        sent: Sent in batch jobs.
+        duplicates: Merged into an equal one, or sent inside the record of another one.
+        sent: Sent in batch jobs, and files.
         succeeded: Loaded; None while the load goes on.
         left: Failed or unprocessed, which is what the next one begins with; None while the load goes on.
     """
@@ -89,14 +89,15 @@ def _generation(run: Run) -> Generation:
     rejected = dict(run.counts.get("rejected", {}))
     for code, count in run.plan.rejected.items():
         rejected[code] = rejected.get(code, 0) + count
-    duplicates = int(run.counts.get("duplicates", 0))
+    duplicates = int(run.counts.get("duplicates", 0)) + run.plan.duplicates + run.plan.merged
     sent = sum(chunk.records for chunk in run.chunks)
     is_retry = run.plan.parent is not None
     removed, unattributed = (rejected.pop(code, 0) if is_retry else 0 for code in ("removed", "unattributed"))
     refused = sum(rejected.values())
+    read = run.counts.get("rows_read")
     return Generation(
         run_dir=str(run.path),
-        owed=run.counts.get("rows_read", removed + unattributed + refused + duplicates + sent),
+        owed=removed + unattributed + refused + duplicates + sent if read is None else read + run.plan.added,
         mended=int(run.counts.get("mended", 0)),
         removed=removed,
         unattributed=unattributed,

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tcetl.load.diff import Diff
 from tcetl.load.edits import Mend, read_mends
 from tcetl.load.run import Chunk, Run
 from tcetl.load.storage import full_name
@@ -30,6 +31,7 @@ class Preview:
         bytes: Bytes to send.
         mends: What was changed by hand, for a retry.
         samples: Some of the records, as they would be sent.
+        diff: What would change on the platform, where somebody asked.
     """
 
     run_dir: str | None
@@ -42,6 +44,7 @@ class Preview:
     bytes: int
     mends: list[Mend]
     samples: list[dict[str, Any]]
+    diff: Diff | None = None
 
 
 def preview(run: Run, *, samples: int = SAMPLES, scratch: bool = False) -> Preview:
@@ -76,7 +79,8 @@ def preview(run: Run, *, samples: int = SAMPLES, scratch: bool = False) -> Previ
 def _samples(run: Run, chunks: list[Chunk], count: int) -> Iterator[dict[str, Any]]:
     """Records from all over *chunks*, which are sorted by type: so that each type is likely to show."""
     total = sum(chunk.records for chunk in chunks)
-    wanted = {index * total // count for index in range(min(count, total))} if total else set()
+    count = min(count, total)
+    wanted = {index * total // count for index in range(count)}
     start = 0
     for chunk in chunks:
         here = sorted(index - start for index in wanted if start <= index < start + chunk.records)

@@ -56,35 +56,55 @@ def retry(
     """
     parent = Run.open(run_dir)
     with parent.exclusive():
-        parent.report()  # or it is not finished
-        link = read_link(parent)
-        path = locate(new_run_dir if new_run_dir is not None else link.run_dir if link else _beside(parent.path))
-        if link and link.run_dir != full_name(path) and Run.is_planned(link.run_dir):
-            raise LoadError(
-                f"{parent.path} is already retried in {link.run_dir}",
-                hint=f"go on there (tcetl batch status {link.run_dir}), or retry that run",
-            )
-        edited = digest(parent.rejects_text_path) if parent.rejects_text_path.exists() else ""
-        if Run.is_planned(path):
-            if link and link.rejects_sha256 != edited:
-                raise LoadError(
-                    f"{parent.rejects_text_path} was changed after its records had gone over to {path}",
-                    hint=f"mend what {path} does not load in its own rejects.csv (tcetl batch status {path})",
-                )
-            return _own(path, parent)
+        path, edited = _where(parent, new_run_dir), _digest(parent)
+        if (begun := _begun(parent, path, edited)) is not None:
+            return begun
         owed = _owed(parent)
         write_link(parent, Link(full_name(path), edited))
         return _plan(parent, owed, path, max_records, max_bytes)
 
 
 def rehearse(run_dir: AnyPath, scratch: AnyPath, *, max_records: int = MAX_RECORDS, max_bytes: int = MAX_BYTES) -> Run:
-    """Plan in *scratch* what `retry` would send, and leave *run_dir* as it is.
+    """Plan in *scratch* what `retry` would send, and return that; or the retry itself where it is planned already.
+
+    *run_dir* is left as it is.
 
     Raises:
-        LoadError: The load is not finished, all of it was loaded, or the edits cannot be used.
+        LoadError: The load is not finished, all of it was loaded, or the edits cannot be used or came too late.
     """
     parent = Run.open(run_dir)
-    return _plan(parent, _owed(parent), locate(scratch), max_records, max_bytes)
+    begun = _begun(parent, _where(parent, None), _digest(parent))
+    return begun or _plan(parent, _owed(parent), locate(scratch), max_records, max_bytes)
+
+
+def _where(parent: Run, new_run_dir: AnyPath | None) -> RunPath:
+    """The folder that *parent* is, or is to be, retried in."""
+    parent.report()  # or it is not finished
+    link = read_link(parent)
+    path = locate(new_run_dir if new_run_dir is not None else link.run_dir if link else _beside(parent.path))
+    if link and link.run_dir != full_name(path) and Run.is_planned(link.run_dir):
+        raise LoadError(
+            f"{parent.path} is already retried in {link.run_dir}",
+            hint=f"go on there (tcetl batch status {link.run_dir}), or retry that run",
+        )
+    return path
+
+
+def _digest(parent: Run) -> str:
+    return digest(parent.rejects_text_path) if parent.rejects_text_path.exists() else ""
+
+
+def _begun(parent: Run, path: RunPath, edited: str) -> Run | None:
+    """The retry of *parent* planned at *path*, if it is."""
+    if not Run.is_planned(path):
+        return None
+    link = read_link(parent)
+    if link and link.rejects_sha256 != edited:
+        raise LoadError(
+            f"{parent.rejects_text_path} was changed after its records had gone over to {path}",
+            hint=f"mend what {path} does not load in its own rejects.csv (tcetl batch status {path})",
+        )
+    return _own(path, parent)
 
 
 @dataclass(frozen=True)

@@ -190,3 +190,32 @@ def test_settings_reach_the_platform(tcetl: Tcetl, connection: dict[str, str], t
     again = tcetl("load", "feed.txt", "--run-dir", "run", env=connection)
     assert again.exit_code == 1
     assert "holds a load with action 'Delete', not 'Create'" in again.stderr
+
+
+def test_dry_runs_show_all_and_write_nothing(
+    tcetl: Tcetl, connection: dict[str, str], refused: Path, tc_emulator: Emulator
+) -> None:
+    posts = len(tc_emulator.journal(method="POST"))
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    load = ("load", "feed.csv", "--tag", "new", "--dry-run")
+    shown = tcetl(*load, "--diff", env=connection | {"COLUMNS": "80"})
+    assert shown.exit_code == 0, shown.output
+    assert "new: 2, changed: 1" in shown.stdout
+    assert "tags added" in shown.stdout
+    assert max(len(line) for line in shown.stdout.splitlines() if not line.startswith("{")) <= 80
+    preview = told(tcetl(*load, "--action", "delete", "--diff", "--json", env=connection))
+    assert (preview["records"], preview["diff"]["outcomes"]) == ({"Host": 3}, {"deleted": 1, "not there": 2})
+    assert (preview["rejected"], preview["settings"]["action"]) == ({"bad-address": 1}, "Delete")
+
+    path = refused / "rejects.csv"
+    path.write_bytes(path.read_bytes().replace(b",www.excluded.example,0,", b",www.mended.example,0,"))
+    before[Path("run/rejects.csv")] = path.read_bytes()
+    again = tcetl("batch", "retry", "run", "--dry-run")
+    assert again.exit_code == 0, "without a diff it needs no connection"
+    assert "Host www.mended.example" in again.stdout
+    assert "Host: 2" in again.stdout
+    assert told(tcetl("batch", "resume", "run", "--dry-run", "--json"))["chunks"] == 0
+    alone = tcetl("batch", "retry", "run", "--diff")
+    assert (alone.exit_code, "--dry-run" in alone.stderr) == (2, True)
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+    assert len(tc_emulator.journal(method="POST")) == posts

@@ -1,12 +1,14 @@
 """``tcetl batch submit``, ``resume``, ``retry`` and ``abandon``: what changes a load."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tcetl.cli.connection import connected
+from tcetl.cli.connection import Connect, connectable, connected
 from tcetl.cli.console import Json, counted, print_facts, print_json
 from tcetl.cli.loading import (
+    Diff,
+    DryRun,
     InFlight,
     MaxBytes,
     MaxErrors,
@@ -17,6 +19,7 @@ from tcetl.cli.loading import (
     finish_with_report,
 )
 from tcetl.cli.options import examples
+from tcetl.cli.preview import check_options, show_preview
 
 if TYPE_CHECKING:
     from tcetl.client import ThreatConnect
@@ -25,11 +28,13 @@ app = typer.Typer()
 
 
 @app.command(**examples("tcetl batch resume runs/monday", "tcetl batch resume runs/monday --max-errors 1%"))
-@connected
+@connectable
 def resume(
-    tc: "ThreatConnect",
+    connect: Connect,
     run: RunDir,
     *,
+    dry_run: DryRun = False,
+    diff: Diff = False,
     max_errors: MaxErrors = "0",
     in_flight: InFlight = 2,
     timeout: Timeout = 3600,
@@ -41,20 +46,25 @@ def resume(
     Of a load that has ended, this makes the report and the dead letters anew, and
     sends nothing.
     """
-    from tcetl.pipeline import resume_load
+    from tcetl.pipeline import preview_run, resume_load
 
-    finish_with_report(
-        lambda on_progress: resume_load(
-            tc,
-            run,
-            max_errors=max_errors,
-            in_flight=in_flight,
-            timeout=timeout,
-            stuck_after=stuck_after,
-            on_progress=on_progress,
-        ),
-        json=json,
-    )
+    check_options(dry_run=dry_run, diff=diff)
+    if dry_run:
+        show_preview(connect, lambda tc, told: preview_run(run, diff_with=tc, on_progress=told), diff=diff, json=json)
+        return
+    with connect() as tc:
+        finish_with_report(
+            lambda on_progress: resume_load(
+                tc,
+                run,
+                max_errors=max_errors,
+                in_flight=in_flight,
+                timeout=timeout,
+                stuck_after=stuck_after,
+                on_progress=on_progress,
+            ),
+            json=json,
+        )
 
 
 app.command(
@@ -65,14 +75,17 @@ app.command(
 @app.command(
     **examples(
         "tcetl batch errors runs/monday               # what was refused, and why",
-        "tcetl batch retry runs/monday                # after mending runs/monday/rejects.csv",
+        "tcetl batch retry runs/monday --dry-run      # what would be sent, after mending runs/monday/rejects.csv",
+        "tcetl batch retry runs/monday",
     )
 )
-@connected
+@connectable
 def retry(
-    tc: "ThreatConnect",
+    connect: Connect,
     run: RunDir,
     *,
+    dry_run: DryRun = False,
+    diff: Diff = False,
     run_dir: Annotated[
         str | None,
         typer.Option(help="Directory of the retry, a load like any other. Else RUN-retry-1.", metavar="DIR"),
@@ -94,23 +107,33 @@ def retry(
     A retry is a load of its own, to be resumed and retried in turn. When it was
     interrupted, the same command goes on with it.
     """
-    from tcetl.pipeline import retry_load
+    from tcetl.pipeline import preview_retry, retry_load
 
-    finish_with_report(
-        lambda on_progress: retry_load(
-            tc,
-            run,
-            run_dir,
-            max_records=max_records,
-            max_bytes=max_bytes,
-            max_errors=max_errors,
-            in_flight=in_flight,
-            timeout=timeout,
-            stuck_after=stuck_after,
-            on_progress=on_progress,
-        ),
-        json=json,
-    )
+    check_options(dry_run=dry_run, diff=diff)
+    limits: dict[str, Any] = {"max_records": max_records, "max_bytes": max_bytes}
+    if dry_run:
+        show_preview(
+            connect,
+            lambda tc, told: preview_retry(run, diff_with=tc, on_progress=told, **limits),
+            diff=diff,
+            json=json,
+        )
+        return
+    with connect() as tc:
+        finish_with_report(
+            lambda on_progress: retry_load(
+                tc,
+                run,
+                run_dir,
+                max_errors=max_errors,
+                in_flight=in_flight,
+                timeout=timeout,
+                stuck_after=stuck_after,
+                on_progress=on_progress,
+                **limits,
+            ),
+            json=json,
+        )
 
 
 @app.command(**examples("tcetl batch abandon runs/monday 4711", "tcetl batch abandon runs/monday   # all open jobs"))

@@ -9,6 +9,7 @@ from rich.filesize import decimal
 from tcetl.cli.console import Json, by_reason, counted, print_facts, print_json, print_records, print_table
 from tcetl.cli.loading import RunDir
 from tcetl.cli.options import examples
+from tcetl.cli.preview import settings_text
 from tcetl.errors import LoadError
 
 if TYPE_CHECKING:
@@ -67,16 +68,13 @@ def _show_run(run: "Run", *, json: bool) -> None:
             | {"counts": dict(run.counts), "rejected": run.plan.rejected, "chunks": chunks, "mends": mends}
         )
         return
-    settings = {key: value for key, value in run.settings.to_json().items() if key != "owner"}
     rejected = Counter(run.counts.get("rejected", {})) + Counter(run.plan.rejected)
     print_facts(
         f"Load {run.path}",
         {
             "owner": run.settings.owner,
             "planned": f"{run.plan.created_at:%Y-%m-%d %H:%M:%S} UTC",
-            "settings": ", ".join(
-                f"{key} {str(value).lower() if value in (True, False) else value}" for key, value in settings.items()
-            ),
+            "settings": settings_text(run.settings.to_json()),
             "rows read": run.counts.get("rows_read"),
             "rejected": by_reason(rejected),
             "duplicates": run.counts.get("duplicates"),
