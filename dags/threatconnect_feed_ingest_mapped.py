@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG, Asset, Param, conf
+from airflow.sdk import DAG, Asset, Param, chain, conf
 
 from tcetl.airflow.operators.feed import FeedPlanOperator
 from tcetl.airflow.operators.run import BatchPartsOperator, BatchReportOperator
 from tcetl.airflow.operators.upload import ThreatConnectBatchUploadOperator
+from tcetl.load import WAVES
 
 DATA = conf.get("threatconnect", "data_folder")
 
@@ -27,24 +28,33 @@ with DAG(
         "max_errors": Param(0, type=["integer", "string"], description="Records the platform may refuse: 10, or 1%."),
     },
 ) as dag:
-    run_dir = FeedPlanOperator(
+    plan = FeedPlanOperator(
         task_id="plan",
         feed=dag.param("feed"),
         tc_owner=dag.param("tc_owner"),
         run_dir=dag.param("run_dir"),
         max_records=dag.param("max_records"),
-    ).output["run_dir"]
-    parts = BatchPartsOperator(task_id="parts", run_dir=run_dir, max_parts=dag.param("max_parts"))
-    upload = ThreatConnectBatchUploadOperator.partial(
-        task_id="upload",
-        run_dir=run_dir,
-        deferrable=True,
-        max_active_tis_per_dagrun=4,
-        map_index_template="chunks {{ task.chunks }}",
-    ).expand(chunks=parts.output)
-    upload >> BatchReportOperator(
+    )
+    uploads = []
+    for wave in WAVES:  # groups and indicators first, then what refers to them
+        parts = BatchPartsOperator(
+            task_id=f"parts_{wave}", run_dir=plan.output["run_dir"], wave=wave, max_parts=dag.param("max_parts")
+        )
+        uploads.append(
+            ThreatConnectBatchUploadOperator.partial(
+                task_id=f"upload_{wave}",
+                run_dir=plan.output["run_dir"],
+                deferrable=True,
+                max_active_tis_per_dagrun=4,
+                map_index_template="chunks {{ task.chunks }}",
+                trigger_rule="none_failed",  # a wave without chunks is skipped
+            ).expand(chunks=parts.output)
+        )
+    report = BatchReportOperator(
         task_id="report",
-        run_dir=run_dir,
+        run_dir=plan.output["run_dir"],
         max_errors=dag.param("max_errors"),
         outlets=[Asset("threatconnect_indicators")],
     )
+    chain(*uploads)
+    uploads >> report

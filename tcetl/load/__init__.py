@@ -2,7 +2,7 @@
 
 from tcetl.load.finish import finish
 from tcetl.load.parts import MAX_PARTS, chunks_of, parts
-from tcetl.load.plan import MAX_BYTES, MAX_RECORDS, plan
+from tcetl.load.plan import MAX_BYTES, MAX_RECORDS, WAVES, plan
 from tcetl.load.report import JobTime, KindCounts, LoadReport
 from tcetl.load.retry import rehearse, retry
 from tcetl.load.run import Chunk, Receipt, Run
@@ -15,6 +15,7 @@ __all__ = [
     "MAX_PARTS",
     "MAX_RECORDS",
     "STUCK",
+    "WAVES",
     "Chunk",
     "JobTime",
     "KindCounts",

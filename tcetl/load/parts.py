@@ -1,6 +1,7 @@
 """A load cut into parts for several workers: neighbouring chunks, named by the first and the last number of them.
 
-A part is a few characters (``7``, ``0-3``) beside the path of the run directory, so it travels where data must not.
+The chunks of a part are of one wave. A part is a few characters (``7``, ``0-3``) beside the path of the run directory,
+so it travels where data must not.
 """
 
 import re
@@ -16,17 +17,22 @@ MAX_PARTS: Final = 256
 _FORM: Final = re.compile(r"(\d+)(?:-(\d+))?")
 
 
-def parts(run: Run, most: int = MAX_PARTS) -> list[str]:
-    """Return the names of the parts of *run*, at most *most* and as even as can be; none when it has no chunks.
+def parts(run: Run, wave: int, most: int = MAX_PARTS) -> list[str]:
+    """Return the names of the parts of one *wave* of *run*, as even as can be; none when it has no chunks.
+
+    Args:
+        run: A planned load.
+        wave: One of :data:`tcetl.load.WAVES`: the parts of a wave are for when those of the waves before have ended.
+        most: Most parts.
 
     Raises:
         LoadError: *most* is less than 1.
     """
     if most < 1:
         raise LoadError(f"max_parts is {most}", hint="at least one worker must take the chunks")
-    count = len(run.chunks)
-    number = min(most, count)
-    edges = [count * part // number for part in range(number + 1)] if number else []
+    numbers = [chunk.chunk for chunk in run.chunks if chunk.wave == wave]  # neighbours: a plan has wave after wave
+    number = min(most, len(numbers))
+    edges = [numbers[0] + len(numbers) * part // number for part in range(number + 1)] if number else []
     return [str(start) if end - start == 1 else f"{start}-{end - 1}" for start, end in pairwise(edges)]
 
 

@@ -36,8 +36,10 @@ MAX_RECORDS: Final = 10_000
 """Records in a chunk unless told otherwise: well under the platform's limit, so one lost job is little to redo."""
 MAX_BYTES: Final = 50_000_000
 """Bytes in a chunk unless told otherwise; the vendor's own client sends up to 75,000,000."""
-WAVES: Final[dict[Kind, int]] = {"group": 0, "indicator": 0, "association": 1, "file": 1}
-"""The wave that each kind of record goes in."""
+WAVE_OF: Final[dict[Kind, int]] = {"group": 0, "indicator": 0, "association": 1, "file": 1}
+"""The wave that each kind of record goes in, in the order in which they are planned."""
+WAVES: Final = tuple(sorted(set(WAVE_OF.values())))
+"""The waves, in the order in which they are loaded."""
 
 
 def plan(
@@ -185,7 +187,7 @@ def _write_chunk(path: RunPath, number: int, kind: Kind, records: pl.DataFrame) 
     write_whole(path / "chunks" / f"{number:05}.json", content)
     with replacing(path / "chunks" / f"{number:05}.origins.parquet") as stream:
         pq.write_table(records.drop("json").unnest("origin").to_arrow(), stream, compression="zstd")
-    chunk = Chunk(number, kind, WAVES[kind], records.height, len(content), sha256(content))
+    chunk = Chunk(number, kind, WAVE_OF[kind], records.height, len(content), sha256(content))
     receipt = Receipt(chunk=number, records=chunk.records, bytes=chunk.bytes, sha256=chunk.sha256)
     write_whole(path / "receipts" / f"{number:05}.json", msgspec.json.encode(receipt))
     return chunk

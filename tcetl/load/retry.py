@@ -18,7 +18,7 @@ from tcetl import schema
 from tcetl.errors import LoadError
 from tcetl.load.chain import Link, read_link, write_link
 from tcetl.load.edits import Mend, apply_edits, digest, is_edited, write_mends
-from tcetl.load.plan import MAX_BYTES, MAX_RECORDS, WAVES, write_plan
+from tcetl.load.plan import MAX_BYTES, MAX_RECORDS, WAVE_OF, write_plan
 from tcetl.load.records import COLUMNS
 from tcetl.load.run import Run
 from tcetl.load.storage import AnyPath, RunPath, full_name, locate, make_folder
@@ -158,7 +158,7 @@ def _plan(parent: Run, owed: _Owed, path: RunPath, max_records: int, max_bytes: 
     make_folder(path)
     write_mends(path, owed.mends)
     return write_plan(
-        {kind: _records(owed.again.filter(kind=kind)) for kind in WAVES},
+        {kind: _records(owed.again.filter(kind=kind)) for kind in WAVE_OF},
         pa.concat_tables(
             [
                 _set_aside(owed.removed, REMOVED, "load", "deleted from the dead letters before the retry"),

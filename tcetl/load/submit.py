@@ -42,6 +42,7 @@ class Progress:
     failed: int
     unprocessed: int
     chunks_done: int
+    chunks_open: int
     chunks_total: int
     running: tuple[BatchStatus, ...] = ()
 
@@ -49,6 +50,16 @@ class Progress:
     def answered(self) -> int:
         """Records that the platform has answered for, in whatever way."""
         return self.succeeded + self.failed + self.unprocessed
+
+    @property
+    def only_waiting(self) -> bool:
+        """Whether there is nothing to do for now but to watch the running jobs."""
+        return 0 < self.chunks_open == len(self.running)
+
+    @property
+    def held_back(self) -> bool:
+        """Whether nothing can begin here until others have ended an earlier wave."""
+        return not self.done and self.chunks_open == 0
 
 
 def advance(tc: "ThreatConnect", run: Run, *, in_flight: int = 2, chunks: Collection[int] | None = None) -> Progress:
@@ -220,6 +231,7 @@ def _progress(receipts: list[Receipt], live: dict[int, BatchStatus]) -> Progress
         # What a running job has not processed, it may well process yet.
         unprocessed=sum(receipt.unprocessed or 0 for receipt in receipts),
         chunks_done=saved,
+        chunks_open=sum(receipt.is_open for receipt in receipts),
         chunks_total=len(receipts),
         running=tuple(live.values()),
     )

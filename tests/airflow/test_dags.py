@@ -90,8 +90,8 @@ def test_retry_sends_what_was_not_loaded(results):
 def test_mapped_ingest_uploads_each_part_by_a_task_of_its_own(results):
     result = results["mapped"]
     assert result["state"] == "success", result["errors"]
-    assert _returned(result, "parts") == [["0", "1-2", "3-4"]]
-    uploads = _returned(result, "upload")
+    assert _returned(result, "parts_0") + _returned(result, "parts_1") == [["0", "1-2", "3-4"], []]
+    uploads = _returned(result, "upload_0")
     assert sorted((upload["chunks"], upload["jobs"]) for upload in uploads) == [("0", 1), ("1-2", 2), ("3-4", 2)]
     (report,) = _returned(result, "report")
     assert (report["sent"], report["succeeded"], report["jobs"]) == (RECORDS, RECORDS, RECORDS)
@@ -100,7 +100,8 @@ def test_mapped_ingest_uploads_each_part_by_a_task_of_its_own(results):
 def test_mapped_ingest_of_nothing_but_bad_rows_is_judged_too(results):
     result = results["nothing to load"]
     assert result["state"] == "success", result["errors"]
-    assert ["upload", -1, "skipped"] in result["tasks"]
+    skipped = [task_id for task_id, _, state in result["tasks"] if state == "skipped"]
+    assert skipped == ["upload_0", "upload_1"]
     (report,) = _returned(result, "report")
     assert (report["rows_read"], report["sent"], report["jobs"]) == (2, 0, 0)
     assert sum(report["rejected"].values()) == 2

@@ -1,6 +1,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import pytest
 from airflow.sdk import Asset, RetryAction
 from airflow.sdk.exceptions import TaskDeferred
@@ -12,6 +13,7 @@ from tcetl.airflow.operators.export import IndicatorExportOperator
 from tcetl.airflow.operators.feed import FeedPlanOperator
 from tcetl.airflow.operators.run import BatchPartsOperator, BatchReportOperator, BatchRetryOperator
 from tcetl.airflow.operators.upload import ThreatConnectBatchUploadOperator
+from tcetl.client import BatchSettings
 from tcetl.errors import (
     ApiError,
     AuthenticationError,
@@ -22,7 +24,8 @@ from tcetl.errors import (
     OwnerNotFoundError,
     RejectedRecordsError,
 )
-from tcetl.load import Run
+from tcetl.load import Run, plan
+from tcetl.schema import ASSOCIATIONS, GROUPS, INDICATORS, REJECTS
 
 UPLOAD = {"route": "/v2/batch/*", "method": "POST"}
 """The request that brings a job its file."""
@@ -218,6 +221,38 @@ def test_part_leaves_the_judgement_to_the_report(default_connection, three_chunk
         _judge(three_chunks).execute(context)
     assert Run.open(three_chunks).rejects_path.exists()
     assert _judge(three_chunks, max_errors="20%").execute(context)["failed"] == 1
+
+
+@pytest.fixture
+def two_waves(default_connection, tmp_path):
+    """The run directory of a load of two groups and what associates them."""
+    lists = {"tags": [], "attributes": [], "security_labels": []}
+    groups = [lists | {"type": "Threat", "name": name, "xid": name} for name in ("one", "two")]
+    association = {"type_1": "Threat", "ref_1": "one", "type_2": "Threat", "ref_2": "two"}
+    path = str(tmp_path / "run")
+    plan(
+        INDICATORS.empty_table(),
+        REJECTS.empty_table(),
+        path,
+        settings=BatchSettings(owner=default_connection.SOURCE),
+        counts={},
+        groups=pa.Table.from_pylist(groups, schema=GROUPS),
+        associations=pa.Table.from_pylist([association], schema=ASSOCIATIONS),
+    )
+    return path
+
+
+def test_a_part_of_a_later_wave_waits_for_the_earlier_ones(default_connection, two_waves, context):
+    waves = [BatchPartsOperator(task_id="parts", run_dir=two_waves, wave=wave).execute(context) for wave in (0, 1)]
+    assert waves == [["0"], ["1"]]
+    early = _upload(two_waves, chunks="1", deferrable=True, patience=0)
+    with pytest.raises(LoadError, match=r"chunks 1 of .+ must wait until those of an earlier wave have ended"):
+        early.execute(context)
+    assert default_connection.batches() == []
+    for part in ("0", "1"):
+        _upload(two_waves, chunks=part, deferrable=True).execute(context)
+    report = _judge(two_waves).execute(context)
+    assert (report["sent"], report["succeeded"], report["jobs"]) == (3, 3, 2)
 
 
 def test_nobody_takes_a_part_that_another_has(three_chunks, context):

@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -194,16 +194,16 @@ def test_triggerer_is_killed(load: Load, moment: str) -> None:
 
 @pytest.mark.parametrize("victim", ["task", "worker"])
 def test_one_of_several_workers_is_killed(load: Load, victim: str) -> None:
-    step = RUNNING["uploaded, the answer on the way"]
+    step = replace(RUNNING["uploaded, the answer on the way"], task="upload_0")
     run = load.start(MAPPED, step, max_records=1, max_parts=3)
     pid = load.reach(run, step, map_index=1)
     kill(*([parent_of(pid)] if victim == "worker" else []), pid)
     load.end(run, victim, "one of 3 mapped tasks is uploading")
-    assert run.tasks()["upload", 1]["try_number"] == 2
+    assert run.tasks()["upload_0", 1]["try_number"] == 2
 
 
 def test_triggerer_is_killed_while_mapped_tasks_are_deferred(load: Load) -> None:
-    step = Step("upload", (UPLOAD | {"kind": "job_stuck", "seconds": 8, "count": None},), deferred=True)
+    step = Step("upload_0", (UPLOAD | {"kind": "job_stuck", "seconds": 8, "count": None},), deferred=True)
     run = load.start(MAPPED, step, max_records=2, max_parts=3)
     for map_index in range(3):
         load.reach(run, step, map_index)

@@ -6,30 +6,36 @@ from typing import Any
 from airflow.sdk import Context, conf
 
 from tcetl.airflow.operators.base import EtlOperator
-from tcetl.load import MAX_PARTS, LoadReport, MaxErrors, Run, finish, parts, retry
+from tcetl.load import MAX_PARTS, WAVES, LoadReport, MaxErrors, Run, finish, parts, retry
 
 
 class BatchPartsOperator(EtlOperator):
-    """Cut a planned load into parts to map an upload over, so that several workers take it at the same time.
+    """Cut one wave of a planned load into parts to map an upload over, so that several workers take it at a time.
+
+    The second wave holds what refers to records of the first: associations, and the files of groups. It is for a mapped
+    task of its own, after that of the first.
 
     Returns the parts' names (``["0-3", "4-7"]``), each a few characters; the chunks stay in the run directory.
 
     Args:
         run_dir: The planned load's directory.
+        wave: One of :data:`tcetl.load.WAVES`.
         max_parts: Most parts, and so most mapped tasks; no more than ``[core] max_map_length`` either.
         **kwargs: As for every operator.
     """
 
-    template_fields: Sequence[str] = ("run_dir", "max_parts")
+    template_fields: Sequence[str] = ("run_dir", "wave", "max_parts")
 
-    def __init__(self, *, run_dir: str, max_parts: int = MAX_PARTS, **kwargs: Any) -> None:
+    def __init__(self, *, run_dir: str, wave: int = WAVES[0], max_parts: int = MAX_PARTS, **kwargs: Any) -> None:
         super().__init__(**({"multiple_outputs": False} | kwargs))
         self.run_dir = run_dir
+        self.wave = wave
         self.max_parts = max_parts
 
     def execute(self, context: Context) -> list[str]:  # noqa: ARG002 - the signature is Airflow's
         """Name the parts."""
-        return parts(Run.open(self.run_dir), min(int(self.max_parts), conf.getint("core", "max_map_length")))
+        most = min(int(self.max_parts), conf.getint("core", "max_map_length"))
+        return parts(Run.open(self.run_dir), int(self.wave), most)
 
 
 class BatchReportOperator(EtlOperator):

@@ -119,9 +119,13 @@ class ThreatConnectBatchUploadOperator(ThreatConnectOperator):
                     hint="the next try goes on from there; or allow a longer timeout",
                 )
             # A chunk on its way (no answer to an upload yet, errors not listed yet) needs `advance`, not watching.
-            watching = progress.open_batch_ids == [job.id for job in progress.running]
-            if watching and time.monotonic() >= patient_until:
+            if progress.only_waiting and time.monotonic() >= patient_until:
                 self._defer(progress.open_batch_ids, deadline)
+            if progress.held_back and time.monotonic() >= patient_until:
+                raise LoadError(
+                    f"chunks {self.chunks} of {run.path} must wait until those of an earlier wave have ended",
+                    hint="let the task run after the one that uploads these",
+                )
             time.sleep(pause)
             pause = min(2 * pause, longest)
         return progress
