@@ -16,8 +16,31 @@ def items(source: Source, path: str) -> Iterator[Any]:
     Raises:
         FeedError: the document is damaged or ends early.
     """
+    return _pushed(source, lambda found: ijson.items_coro(found, path, use_float=True))
+
+
+def members(source: Source, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield the key and value of each member of the object at *path* of the JSON document in *source*.
+
+    Raises:
+        FeedError: the document is damaged or ends early.
+    """
+    return _pushed(source, lambda found: ijson.kvitems_coro(found, path, use_float=True))
+
+
+def events(source: Source) -> Iterator[tuple[str, str, Any]]:
+    """Yield path, kind and value of every event in the JSON document in *source*.
+
+    Raises:
+        FeedError: the document is damaged or ends early.
+    """
+    return _pushed(source, lambda found: ijson.parse_coro(found, use_float=True))
+
+
+def _pushed(source: Source, parser_into: Callable[[Any], Any]) -> Iterator[Any]:
+    """Push the text of *source* through a parser and yield what it finds."""
     found = ijson.sendable_list()
-    parser = ijson.items_coro(found, path, use_float=True)
+    parser = parser_into(found)
     try:
         for piece in shallow(source.pieces(), source.location):
             parser.send(piece)
@@ -37,12 +60,12 @@ def find(source: Source, wanted: Callable[[str, str], bool]) -> str | None:
 
     The kinds are those of ijson: ``start_map``, ``start_array``, ``string`` and so on.
     """
-    events = ijson.sendable_list()
-    parser = ijson.parse_coro(events, use_float=True)
+    found = ijson.sendable_list()
+    parser = ijson.parse_coro(found, use_float=True)
     try:
         for piece in shallow([source.text], source.location):
             parser.send(piece)
         parser.close()
     except (FeedError, ijson.JSONError, ValueError):
         pass  # it is cut anywhere, or will be refused when it is read
-    return next((path for path, event, _ in events if wanted(path, event)), None)
+    return next((path for path, event, _ in found if wanted(path, event)), None)

@@ -15,6 +15,8 @@ from tcetl.transform.vocabulary import plain_name
 
 _SAMPLE: Final = 500
 _MOSTLY: Final = 0.5  # share of a column's cells that must be indicators for it to be the value column
+# What says something about an indicator and may well consist of addresses, but of those of reports.
+_REMARKS: Final = frozenset((*words.DESCRIPTION_NAMES, *words.SOURCE_NAMES, *words.TAG_NAMES))
 _REFERENCES: Final = 0.1  # distinct hosts per URL below which a column of URLs is one of links to reports
 
 
@@ -127,7 +129,7 @@ def _value_column(sample: pl.DataFrame, kind: str | None) -> str | None:
     """Return the column with the most indicators: of the declared types, if a column declares any."""
     best, best_share = None, _MOSTLY
     for column in sample.columns:
-        if column in (kind, *PLACE):
+        if column in (kind, *PLACE) or plain_name(column) in _REMARKS:
             continue
         types = [_shape(cell) for cell in sample[column].head(_SAMPLE)]
         if kind:

@@ -40,6 +40,7 @@ def test_bytes_to_indicators(tmp_path_factory, data):
     rows = result.indicators.num_rows + result.rejects.num_rows
     assert rows == result.counts.rows_read
     lines = data.count(b"\n") + data.count(b"\r") + 1
-    seen = [r["row"] for r in result.rejects.to_pylist()] + [o["row"] for o in result.indicators["origin"].to_pylist()]
-    assert len(set(seen)) == len(seen)
-    assert all(1 <= row <= lines for row in seen)
+    places = [*result.rejects.to_pylist(), *result.indicators["origin"].to_pylist()]
+    named = [(one["row"], one["pointer"]) for one in places if one["pointer"]]
+    assert len(set(named)) == len(named)
+    assert all(1 <= one["row"] <= lines for one in places)

@@ -82,9 +82,11 @@ def test_lists_by_an_independent_count():
 @pytest.mark.parametrize(
     ("name", "found"),
     [
-        ("cisa-kev.json", "JSON"),
+        ("cisa-kev.json", "no column of .* holds indicators"),
+        ("misp-feed/manifest.json", "no column of .* holds indicators"),
+        ("warninglists/google.json", "several lists that may be its records"),
     ],
 )
-def test_what_is_neither_table_nor_list_says_so(name, found):
+def test_what_holds_no_indicators_says_so(name, found):
     with pytest.raises(FeedError, match=found):
         normalise(open_feed(FEEDS / name), owner="O")

@@ -8,7 +8,7 @@ from typing import Final
 
 from tcetl.errors import FeedError
 from tcetl.feeds.format import Format
-from tcetl.feeds.formats import csv, lines, misp, openioc, report, stix, stix1
+from tcetl.feeds.formats import csv, json, lines, misp, ndjson, openioc, report, stix, stix1
 from tcetl.feeds.source import Folder, Source
 
 FORMATS: Final[dict[str, Format]] = {
@@ -18,6 +18,8 @@ FORMATS: Final[dict[str, Format]] = {
         stix.FORMAT,
         stix1.FORMAT,
         openioc.FORMAT,
+        ndjson.FORMAT,
+        json.FORMAT,
         csv.FORMAT,
         lines.FORMAT,
         report.FORMAT,
