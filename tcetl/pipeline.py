@@ -59,7 +59,7 @@ def plan_feed(
     """Turn the feed at *feed* into a planned load at *run_dir*: batch files, rejects and counts; nothing is sent.
 
     Args:
-        feed: The feed's file.
+        feed: The feed: a path, a pattern of paths, or an address, as :func:`tcetl.feeds.open_feed` takes it.
         owner: ThreatConnect owner that the indicators are for.
         run_dir: Directory to make; a directory that already holds a finished plan is refused.
         format: ``auto``, or one of the formats that :func:`tcetl.feeds.open_feed` names.
@@ -110,7 +110,7 @@ def load_feed(
 
     Args:
         tc: The connection.
-        feed: The feed's file.
+        feed: The feed: a path, a pattern of paths, or an address, as :func:`tcetl.feeds.open_feed` takes it.
         owner: ThreatConnect owner to load into; it must exist.
         run_dir: The load's directory: what was planned, sent and answered.
         settings: Batch job settings; the defaults of :class:`BatchSettings` for *owner* when None.

@@ -1,7 +1,6 @@
 """``tcetl feed``: look at a feed without sending anything."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -20,9 +19,17 @@ _SHOWN: Final = ("type", "summary", "rating", "confidence")
 _REJECT: Final = ("row", "code", "raw", "reason")
 
 
-@app.command(**examples("tcetl feed preview urlhaus.csv", "tcetl feed preview blocklist.txt --rows 50 --json"))
+@app.command(
+    **examples(
+        "tcetl feed preview urlhaus.csv",
+        "tcetl feed preview blocklist.txt --rows 50 --json",
+        "tcetl feed preview 'exports/*.json' --format stix",
+        "tcetl feed preview https://www.circl.lu/doc/misp/feed-osint/ --format misp",
+        "tcetl feed preview 'taxii+https://taxii.example/api1/collections/ID/?added_after=2025-01-01T00:00:00Z'",
+    )
+)
 def preview(
-    path: Annotated[Path, typer.Argument(help="The feed's file.", metavar="PATH")],
+    path: Annotated[str, typer.Argument(help="The feed: a path, a pattern of paths, or an address.", metavar="PATH")],
     *,
     format: Format = "auto",  # noqa: A002 - the option's name
     rows: Annotated[int, typer.Option(help="Indicators and rejects to show.", min=0)] = 10,
@@ -42,11 +49,11 @@ def preview(
     if json:
         print_json(
             {"feed": feed.name, "format": feed.format, "columns": feed.columns, **asdict(counts)}
-            | {"some_indicators": indicators, "first_rejects": rejects}
+            | {"notes": list(normalised.notes), "some_indicators": indicators, "first_rejects": rejects}
         )
         return
     print_facts(
-        str(path),
+        feed.file,
         {
             "format": feed.format,
             "columns": ", ".join(feed.columns),
@@ -54,6 +61,7 @@ def preview(
             "indicators": by_reason(counts.indicators),
             "rejected": by_reason(counts.rejected),
             "duplicates": counts.duplicates,
+            **({"notes": "; ".join(normalised.notes)} if normalised.notes else {}),
         },
     )
     if indicators:

@@ -1,7 +1,6 @@
 """``tcetl load``: a feed into ThreatConnect."""
 
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -49,7 +48,7 @@ app = typer.Typer()
 @connected
 def load(
     tc: "ThreatConnect",
-    path: Annotated[Path, typer.Argument(help="The feed's file.", metavar="PATH")],
+    path: Annotated[str, typer.Argument(help="The feed: a path, a pattern of paths, or an address.", metavar="PATH")],
     *,
     owner: Owner = None,
     run_dir: Annotated[
@@ -86,6 +85,7 @@ def load(
     Afterwards, tcetl batch shows where the load stands, what was refused and why, and tries that again.
     """
     from tcetl.client import BatchSettings
+    from tcetl.feeds import feed_name
     from tcetl.pipeline import load_feed, preview_feed
 
     check_options(dry_run=dry_run, diff=diff)
@@ -124,7 +124,7 @@ def load(
             tc,
             path,
             owner,
-            run_dir or f"runs/{path.stem}-{new_run_id()}",
+            run_dir or f"runs/{feed_name(path)}-{new_run_id()}",
             submitting={
                 "max_errors": max_errors,
                 "in_flight": in_flight,

@@ -12,7 +12,7 @@ from tcetl.feeds.formats import FORMATS, recognise
 from tcetl.feeds.formats.misp import MANIFEST
 from tcetl.feeds.joined import JoinedFeed
 from tcetl.feeds.source import Folder, Source, locate
-from tcetl.feeds.sources import Fetching, fetch
+from tcetl.feeds.sources import Fetching, fetch, shown
 from tcetl.feeds.sources.stores import Matches
 from tcetl.feeds.unpack import Unpacking
 
@@ -28,6 +28,7 @@ __all__ = [
     "RawBatch",
     "Source",
     "Unpacking",
+    "feed_name",
     "open_feed",
     "stated_records",
 ]
@@ -67,8 +68,8 @@ def open_feed(
     else:
         source = locate(Path(given) if isinstance(given, os.PathLike) else given, unpacking)
     if isinstance(source, Matches):
-        return JoinedFeed(source, name or _name(source.location), partial(_read, format, options))
-    return _read(format, options, source, name or _name(source.location))
+        return JoinedFeed(source, name or feed_name(source.location), partial(_read, format, options))
+    return _read(format, options, source, name or feed_name(source.location))
 
 
 def _read(format: str, options: dict[str, Any], source: Source | Folder, name: str) -> Feed:  # noqa: A002
@@ -76,6 +77,7 @@ def _read(format: str, options: dict[str, Any], source: Source | Folder, name: s
     return found.open(source, name, **options)
 
 
-def _name(location: str) -> str:
-    path = Path(location)
+def feed_name(given: str) -> str:
+    """Return the name of the feed at a path or address: that of its file without endings."""
+    path = Path(shown(given) if "://" in given else given)
     return (path.with_suffix("") if path.suffix in (".gz", ".bz2", ".xz", ".zst", ".zip") else path).stem

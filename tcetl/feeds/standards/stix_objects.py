@@ -38,6 +38,7 @@ _TLP_MARKINGS: Final = {  # the marking definitions that the standard fixes, TLP
     "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1": "RED",
 }
 _MOST_NAMES: Final = 5
+_LONGEST_NAME: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class StixReader:
             self.others[kind or "untyped"] += 1
             name = _text(one, "name")
             if name and len(names := self._named.setdefault(kind, [])) < _MOST_NAMES:
-                names.append(name)
+                names.append(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…")
         if kind == "identity":
             self._authors[ident] = _text(one, "name")
         elif kind == "marking-definition" and (tlp := _marked(one)):
