@@ -24,6 +24,7 @@ _Spans = dict[tuple[int, int], str]  # where a name stands in a text, in bytes o
 
 _PATH: Final = re.compile(r"\$\.(\w+)\[(\d+)\]")
 _LAST: Final = re.compile(r"Last processed (\w+)\[(\d+)\](?: '(.*?)'\.?(?= |$))?", re.DOTALL)
+_CODED: Final = re.compile(r"^(?:Error|Warning|Info) \(0x[0-9A-Fa-f]{4}\):\s*")  # how some instances begin a reason
 _VERDICT: Final = " is not valid."  # how the platform ends a source
 # A summary within a text counts only as a whole: `a.example` is not named by `http://a.example/x` or `aa.example`.
 _OPENING: Final = b" \t\r\n'\"`([{<,;"
@@ -204,7 +205,7 @@ class Attributor:
 
 
 def _texts(error: BatchError) -> list[str]:
-    return [text for text in (error.source, error.message, error.reason) if text]
+    return [_CODED.sub("", text) for text in (error.source, error.message, error.reason) if text]
 
 
 def _names_in(source: str) -> list[str]:

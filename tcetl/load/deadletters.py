@@ -5,6 +5,7 @@ the difference becomes dead letters too, so that the rows add up to the counts: 
 certain, naming none where it is not.
 """
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import Final
@@ -28,6 +29,7 @@ UNEXPLAINED: Final = "unexplained"
 
 _BY_CODE: Final = {"0x1": "error", "0x2": "warning", "0x3": "info"}
 _BY_NAME: Final = {"err": "error", "error": "error", "warn": "warning", "warning": "warning", "info": "info"}
+_CODED: Final = re.compile(r"(?:Error|Warning|Info) \((0x[0-9A-Fa-f]{4})\):")
 _RANK: Final = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -121,7 +123,8 @@ def _letters(complaints: list[BatchError], found: list[int | None]) -> list[_Let
     by_record: dict[int, list[_Letter]] = defaultdict(list)
     nobodys: list[_Letter] = []
     for complaint, index in zip(complaints, found, strict=True):
-        letter = _Letter(index, complaint.code or NO_CODE, _severity(complaint), _reason(complaint))
+        code = complaint.code or _code_in(complaint.reason)
+        letter = _Letter(index, code or NO_CODE, _severity(complaint.severity, code), _reason(complaint))
         (nobodys if index is None else by_record[index]).append(letter)
     letters = []
     for _, same in sorted(by_record.items()):
@@ -165,9 +168,14 @@ def _account(letters: list[_Letter], receipt: Receipt) -> list[_Letter]:
     ]
 
 
-def _severity(complaint: BatchError) -> str:
-    named = _BY_NAME.get((complaint.severity or "").lower())
-    return named or _BY_CODE.get((complaint.code or "")[:3].lower(), "error")
+def _code_in(reason: str) -> str | None:
+    """The code that a reason opens with, where it has no field of its own."""
+    match = _CODED.match(reason)
+    return match[1] if match else None
+
+
+def _severity(named: str | None, code: str | None) -> str:
+    return _BY_NAME.get((named or "").lower()) or _BY_CODE.get((code or "")[:3].lower(), "error")
 
 
 def _reason(complaint: BatchError) -> str:

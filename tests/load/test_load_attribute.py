@@ -52,6 +52,13 @@ def where(reason: str = "", message: str | None = None, source: str | None = Non
         ({"reason": "collides with 192.0.2.1", "message": "Last known JSON path: '$.indicator[2]'"}, "a.example"),
         ({"source": '{"type":"Host","hostName":"a.example","description":"seen with 192.0.2.1"}'}, "a.example"),
         ({"reason": "The Host a.example is excluded"}, "a.example"),
+        (
+            {
+                "reason": "Error (0x1005): a.example is not valid. The indicator 'a.example' could not be processed as a "
+                "valid Host due to missing or invalid data (summary is invalid for the given type)."
+            },
+            "a.example",
+        ),
     ],
 )
 def test_a_record_named_with_certainty_is_found(error: dict[str, str], named: str) -> None:
