@@ -4,6 +4,7 @@ Airflow's operators and the ``tcetl`` command are two thin faces on these functi
 
 * feed → ThreatConnect: :func:`plan_feed` and :func:`load_feed`; then :func:`resume_load` and :func:`retry_load`; and
   before any of them, :func:`preview_feed`, :func:`preview_run`, :func:`preview_retry`
+* tables of indicators, groups and associations → ThreatConnect: :func:`load_tables`
 * ThreatConnect → lake: :func:`bulk_to_lake` and :func:`retrieve_to_lake`
 * lake → SIEM: :func:`lake_to_siem`
 """
@@ -16,6 +17,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
+import pyarrow as pa
+
 from tcetl.client import ThreatConnect
 from tcetl.client.batch import BatchSettings
 from tcetl.errors import LoadError
@@ -24,6 +27,7 @@ from tcetl.lake import Dataset, open_dataset, publish
 from tcetl.load import MAX_BYTES, MAX_RECORDS, LoadReport, MaxErrors, Run, plan, rehearse, retry, submit
 from tcetl.load.diff import diff
 from tcetl.load.preview import Preview, preview
+from tcetl.schema import INDICATORS, REJECTS
 from tcetl.siem import ExportReport, export
 from tcetl.transform import TLP_LABELS, normalise
 
@@ -130,6 +134,68 @@ def load_feed(
     else:
         tc.owner(owner)  # before any work: a typo here is the commonest mistake
         plan_feed(feed, owner, run_dir, settings=settings, on_progress=on_progress, **planning)
+    return resume_load(tc, run_dir, on_progress=on_progress, **(submitting or {}))
+
+
+class Tables(TypedDict, total=False):
+    """What can be loaded together; each in its schema of :mod:`tcetl.schema`."""
+
+    indicators: pa.Table
+    groups: pa.Table
+    associations: pa.Table
+    occurrences: pa.Table
+    labels: pa.Table
+
+
+def load_tables(
+    tc: ThreatConnect,
+    owner: str,
+    run_dir: AnyPath,
+    *,
+    settings: BatchSettings | None = None,
+    max_records: int = MAX_RECORDS,
+    max_bytes: int = MAX_BYTES,
+    submitting: Submitting | None = None,
+    on_progress: OnProgress | None = None,
+    **tables: Unpack[Tables],
+) -> LoadReport:
+    """Load indicators, groups, what joins them, and the groups' files; with a planned *run_dir*, go on with that.
+
+    Args:
+        tc: The connection.
+        owner: ThreatConnect owner to load into; it must exist.
+        run_dir: The load's directory: what was planned, sent and answered.
+        settings: Batch job settings; the defaults of :class:`BatchSettings` for *owner* when None.
+        max_records: Most records in a batch job, at most 25,000.
+        max_bytes: Most bytes in a batch job.
+        submitting: How to submit, where that is not by default.
+        on_progress: Told of stage ``load``: records answered for, of records sent.
+        **tables: What to load; see :func:`tcetl.load.plan`.
+
+    Raises:
+        LoadError: *run_dir* holds a load into another owner or by other settings, or the tables cannot be planned.
+        OwnerNotFoundError: *owner* does not exist or is not visible.
+        RejectedRecordsError: More than ``max_errors`` records were refused; they are in the run's rejects.
+        ReconciliationError: The platform's counts do not add up to what was sent.
+    """
+    settings = settings or BatchSettings(owner=owner)
+    if Run.is_planned(run_dir):
+        check_settings(Run.open(run_dir), settings)
+    else:
+        tc.owner(owner)
+        plan(
+            tables.get("indicators", INDICATORS.empty_table()),
+            REJECTS.empty_table(),
+            run_dir,
+            settings=settings,
+            counts={},
+            groups=tables.get("groups"),
+            associations=tables.get("associations"),
+            occurrences=tables.get("occurrences"),
+            labels=tables.get("labels"),
+            max_records=max_records,
+            max_bytes=max_bytes,
+        )
     return resume_load(tc, run_dir, on_progress=on_progress, **(submitting or {}))
 
 

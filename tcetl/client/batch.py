@@ -73,6 +73,9 @@ class BatchSettings:
             value = getattr(self, name)
             if value is not None and value not in choices:
                 raise ConfigError(f"{name} cannot be {value!r}", hint=f"one of {', '.join(choices)}")
+        for name in ("halt_on_error", "playbook_triggers_enabled"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise ConfigError(f"{name} cannot be {value!r}", hint="True or False")
 
     def to_json(self) -> dict[str, Any]:
         """The settings as the API's job body: camel-case keys, no nulls."""

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from tcetl.errors import ApiError, NotFoundError
 from tcetl.schema import INDICATORS
 
 OWNER = "Example Source"
-KEYS = ("ip", "address", "md5", "sha1", "sha256", "hostName", "text", "Mutex", "summary", "User Agent String")
+KEYS = ("xid", "ip", "address", "md5", "sha1", "sha256", "hostName", "text", "Mutex", "summary", "User Agent String")
 
 
 class Death(BaseException):
@@ -43,7 +44,35 @@ def refuse_bad(index: int, record: dict[str, Any]) -> str | None:
 
 
 def name_of(record: dict[str, Any]) -> str:
+    if "ref_1" in record:
+        return f"{record['ref_1']} - {record['ref_2']}"
     return str(next(record[key] for key in KEYS if key in record))
+
+
+def records_in(content: bytes) -> list[dict[str, Any]]:
+    """The records of a batch file, whatever kinds it holds."""
+    return [record for records in json.loads(content).values() for record in records]
+
+
+class FakeFiles:
+    """Stands in for the files of groups: counts how often each was sent, and keeps its bytes."""
+
+    def __init__(self, platform: "FakePlatform") -> None:
+        self.platform = platform
+        self.kept: dict[str, bytes] = {}
+        self.sent: Counter[str] = Counter()
+
+    def size(self, owner: str, type_: str, xid: str) -> int | None:
+        return self.platform.call("size", lambda: len(self.kept.get(xid, b"")))
+
+    def upload(self, owner: str, type_: str, xid: str, content: Path) -> None:
+        def act() -> None:
+            if xid not in self.platform.held:
+                raise NotFoundError("The requested resource was not found", status=404)
+            self.kept[xid] = content.read_bytes()
+            self.sent[xid] += 1
+
+        self.platform.call("send", act)
 
 
 class FakePlatform:
@@ -55,6 +84,8 @@ class FakePlatform:
         self.polls = polls
         self.halts = halts
         self.calls: list[str] = []
+        self.held: set[str] = set()
+        self.files = FakeFiles(self)
         self.before: Callable[[str, int], None] = lambda name, call: None
         self.after: Callable[[str, int], None] = lambda name, call: None
 
@@ -68,7 +99,7 @@ class FakePlatform:
             self.jobs[job.id] = job
             return job.id
 
-        return self._call("create", act)
+        return self.call("create", act)
 
     def upload(self, batch_id: int, content: bytes) -> BatchStatus:
         def act() -> BatchStatus:
@@ -79,7 +110,7 @@ class FakePlatform:
             job.status = "Queued"
             return self._status(job)
 
-        return self._call("upload", act)
+        return self.call("upload", act)
 
     def status(self, batch_id: int) -> BatchStatus:
         def act() -> BatchStatus:
@@ -91,13 +122,13 @@ class FakePlatform:
                     self._work(job)
             return self._status(job)
 
-        return self._call("status", act)
+        return self.call("status", act)
 
     def errors(self, batch_id: int) -> list[BatchError]:
-        return self._call("errors", lambda: list(self._job(batch_id).errors))
+        return self.call("errors", lambda: list(self._job(batch_id).errors))
 
     def results(self, batch_id: int) -> list[BatchError]:
-        return self._call("results", lambda: list(self._job(batch_id).results))
+        return self.call("results", lambda: list(self._job(batch_id).results))
 
     def loaded(self) -> Counter[str]:
         """How often each value was in an accepted upload."""
@@ -105,13 +136,12 @@ class FakePlatform:
             name_of(record)
             for job in self.jobs.values()
             if job.content is not None
-            for record in json.loads(job.content)["indicator"]
+            for record in records_in(job.content)
         )
 
     def _work(self, job: Job) -> None:
         assert job.content is not None
-        records = json.loads(job.content)["indicator"]
-        for index, record in enumerate(records):
+        for index, record in enumerate(records_in(job.content)):
             if job.failed and self.halts:
                 job.unprocessed += 1
             elif reason := self.verdict(index, record):
@@ -120,6 +150,9 @@ class FakePlatform:
                 job.results.append(BatchError("0x1005", "Error", reason, None, None))
             else:
                 job.succeeded += 1
+                self.held.add(name_of(record))
+                missing = {record[ref] for ref in ("ref_1", "ref_2") if ref in record} - self.held
+                assert not missing, f"{name_of(record)} refers to what is not there yet: {missing}"
         job.status = "Completed"
 
     def _job(self, batch_id: int) -> Job:
@@ -133,7 +166,7 @@ class FakePlatform:
             id=job.id, status=job.status, succeeded=job.succeeded, failed=job.failed, unprocessed=job.unprocessed
         )
 
-    def _call(self, name: str, act: Callable[[], Any]) -> Any:
+    def call(self, name: str, act: Callable[[], Any]) -> Any:
         self.calls.append(name)
         number = len(self.calls)
         self.before(name, number)

@@ -54,8 +54,8 @@ def where(reason: str = "", message: str | None = None, source: str | None = Non
         ({"reason": "The Host a.example is excluded"}, "a.example"),
         (
             {
-                "reason": "Error (0x1005): a.example is not valid. The indicator 'a.example' could not be processed as a "
-                "valid Host due to missing or invalid data (summary is invalid for the given type)."
+                "reason": "Error (0x1005): a.example is not valid. The indicator 'a.example' could not be processed as "
+                "a valid Host due to missing or invalid data (summary is invalid for the given type)."
             },
             "a.example",
         ),

@@ -1,14 +1,17 @@
 """Death at every step: whatever the process was doing, going on from the directory neither loses nor doubles."""
 
 import random
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fake_platform import OWNER, Death, FakePlatform, hosts
+from mixed import associations, groups, named_groups
 
 from tcetl.client.batch import BatchSettings
 from tcetl.errors import ApiError, ConnectionFailedError, LoadError
@@ -100,6 +103,60 @@ def test_one_death_at_every_moment(tmp_path: Path) -> None:
         if moments:
             break
     assert moments == fatal - 1 > 60
+
+
+def mixed_plan(path: Path) -> Run:
+    """A load of groups that refer to each other in a ring, and of files, in chunks of two records."""
+    files = []
+    for name in ("a", "b"):
+        path.with_name(name).write_bytes(name.encode() * 5)
+        row = {"type": "Document", "name": name, "xid": f"d-{name}", "file_name": name}
+        files.append(row | {"content": str(path.with_name(name))})
+    ring = [((None, f"xid-{n:02}"), (None, f"xid-{(n + 1) % 3:02}")) for n in range(3)]
+    return plan(
+        hosts(3, 1),
+        REJECTS.empty_table(),
+        path,
+        settings=BatchSettings(owner=OWNER),
+        counts={},
+        groups=pa.concat_tables([named_groups(3), groups(*files)]),
+        associations=associations(*ring, ((None, "d-a"), ("Host", "host-00000.example"))),
+        max_records=2,
+    )
+
+
+def check_mixed(platform: FakePlatform, report: LoadReport) -> None:
+    assert (report.sent, report.succeeded, report.failed, report.unattributed) == (14, 13, 1, 0)
+    assert set(platform.loaded().values()) == {1}, "records loaded twice"
+    assert platform.files.kept == {"d-a": b"aaaaa", "d-b": b"bbbbb"}
+    assert set(platform.files.sent.values()) == {1}, "files sent twice"
+
+
+def test_a_death_in_any_moment_of_a_mixed_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)  # only processes die here
+    planned = mixed_plan(tmp_path / "planned")
+    moments = 0
+    for fatal in range(1, 10_000, 4):
+        platform = FakePlatform(polls=0)
+        run = Run.open(shutil.copytree(planned.path, tmp_path / f"run-{fatal}"))
+
+        def strike(moment: int, what: str, fatal: int = fatal) -> None:
+            if moment == fatal:
+                raise Death(what)
+
+        with pytest.MonkeyPatch.context() as patch:
+            fate = Fate(platform, patch, strike)
+            try:
+                report = submit(platform, run, max_errors=1, in_flight=3)
+            except Death:
+                report = submit(platform, run, max_errors=1, in_flight=3)
+            else:
+                moments = fate.moment
+        check_mixed(platform, report)
+        if moments:
+            break
+    assert fatal - 4 <= moments < fatal
+    assert moments > 100
 
 
 @pytest.mark.parametrize("seed", range(40))

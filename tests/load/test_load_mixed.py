@@ -19,6 +19,7 @@ from tcetl.client import ThreatConnect
 from tcetl.client.batch import BatchSettings
 from tcetl.errors import LoadError, RejectedRecordsError
 from tcetl.load import KindCounts, LoadReport, Run, plan, retry, steps, submit, submit_chunks
+from tcetl.pipeline import load_tables
 from tcetl.schema import REJECTS
 
 if TYPE_CHECKING:
@@ -146,6 +147,15 @@ def test_loading_again_changes_nothing(tc: ThreatConnect, tc_emulator: "Emulator
     for name in ("first", "second"):
         check_everything(tc, tc_emulator, submit(tc, planned(tmp_path / name, all_indicators(), **given)))
     assert tc_emulator.group_counts(OWNER) == {"Document": 1, "Report": 1, "Threat": 7}
+
+
+def test_tables_are_loaded_by_one_function(tc: ThreatConnect, tc_emulator: "Emulator", tmp_path: Path) -> None:
+    tables = everything(tmp_path) | {"indicators": all_indicators()}
+    first = load_tables(tc, OWNER, tmp_path / "run", **tables)
+    check_everything(tc, tc_emulator, first)
+    assert load_tables(tc, OWNER, tmp_path / "run") == first
+    with pytest.raises(LoadError, match="holds a load with action 'Create', not 'Delete'"):
+        load_tables(tc, OWNER, tmp_path / "run", settings=BatchSettings(owner=OWNER, action="Delete"))
 
 
 def test_groups_are_deleted_by_xid_and_indicators_by_value(
