@@ -10,6 +10,7 @@ from tcetl.feeds.base import FILE, PLACE, POINTER, ROW, Feed, RawBatch
 from tcetl.feeds.comments import stated_records
 from tcetl.feeds.formats import FORMATS, recognise
 from tcetl.feeds.formats.misp import MANIFEST
+from tcetl.feeds.frame import TABLES, FrameFeed, Table
 from tcetl.feeds.joined import JoinedFeed
 from tcetl.feeds.source import Folder, Source, locate
 from tcetl.feeds.sources import Fetching, fetch, shown
@@ -35,7 +36,7 @@ __all__ = [
 
 
 def open_feed(
-    given: str | os.PathLike[str] | BinaryIO | Source | Folder,
+    given: "str | os.PathLike[str] | BinaryIO | Source | Folder | Table",
     *,
     name: str | None = None,
     format: str = "auto",  # noqa: A002 - the word users know
@@ -47,7 +48,8 @@ def open_feed(
 
     Args:
         given: A path to a file or folder, a pattern of paths, an address as `tcetl.feeds.sources.fetch` takes it, an
-            opened binary stream, or a source that somebody else fetched.
+            opened binary stream, a source that somebody else fetched, or a table: a DataFrame of pandas or polars, a
+            table of Arrow.
         name: The feed's name, for the origin of its records; the file's name without its ending by default.
         format: One of `FORMATS`, or ``auto`` to look at the content.
         unpacking: Password, member and limits for packed files; of a `Source` or `Folder`, its own counts.
@@ -59,6 +61,8 @@ def open_feed(
     """
     if format not in ("auto", *FORMATS):
         raise FeedError(f"'{format}' is not a feed format", hint=f"one of: auto, {', '.join(FORMATS)}")
+    if isinstance(given, TABLES):
+        return FrameFeed(given, name or "frame")
     unpacking = unpacking or Unpacking()
     if isinstance(given, str):
         index = MANIFEST if format == "misp" or given.endswith(f"/{MANIFEST}") else None

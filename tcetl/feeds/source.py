@@ -43,7 +43,7 @@ class Source:
     def __init__(self, location: str, opener: Opener, unpacking: Unpacking | None = None) -> None:
         self.location = location
         self._opener = opener
-        self._unpacking = unpacking or Unpacking()
+        self.unpacking = unpacking or Unpacking()
         with self.open_raw() as raw:
             if not raw.read(1):
                 raise FeedError(f"feed file {location} is empty (0 bytes)", hint="was the download interrupted?")
@@ -71,7 +71,7 @@ class Source:
 
     def open(self) -> BinaryIO:
         """Open the unpacked bytes, to be read onwards."""
-        return unpack(self.open_raw(), self.location, self._unpacking)
+        return unpack(self.open_raw(), self.location, self.unpacking)
 
     def open_seekable(self) -> BinaryIO:
         """Open the unpacked bytes, to be read in any order; what is packed is copied to a temporary file first."""

@@ -21,6 +21,8 @@ ZIP: Final = b"PK\x03\x04"
 
 _DEEPEST: Final = 2  # a .zip in a .gz happens; what is packed three times over was made to waste time
 _GRACE: Final = 32 << 20  # bytes that may come out before the ratio is looked at: short texts repeat themselves
+_NAME_AT: Final = 30  # where the name of the first file begins
+_OFFICE_PARTS: Final = (b"[Content_Types].xml", b"_rels/", b"docProps/", b"xl/", b"word/", b"ppt/")
 _AES: Final = 99  # the compression method under which archives note that a member is encrypted with AES
 _DAMAGE: Final = (EOFError, OSError, lzma.LZMAError, pa.ArrowException, zipfile.BadZipFile, zlib.error)
 
@@ -66,27 +68,35 @@ def archived(raw: BinaryIO, location: str) -> Sequence[str]:
 
     What archivers add of their own, and hidden files, are left out.
     """
-    if raw.read(4) != ZIP or is_office(raw):
-        return []
+    office = is_office(raw)
     raw.seek(0)
+    if office or raw.read(4) != ZIP:
+        return []
     with _told(location), zipfile.ZipFile(raw) as archive:
         return _members(archive)
 
 
 def is_office(stream: BinaryIO) -> bool:
-    """Tell whether a ZIP archive is an Office document: those begin with the list of their parts."""
+    """Tell whether *stream*, where it stands, begins a ZIP archive whose first file is a part of an Office document."""
     start = stream.peek(64) if isinstance(stream, io.BufferedReader) else stream.read(64)
-    return start.startswith(ZIP) and any(name in start for name in (b"[Content_Types].xml", b"_rels/.rels", b"xl/"))
+    return start.startswith(ZIP) and start[_NAME_AT:].startswith(_OFFICE_PARTS)
 
 
 def seekable(stream: BinaryIO) -> BinaryIO:
-    """Return what *stream* reads as a stream that can be read in any order: itself, or a temporary copy."""
+    """Return what *stream* reads, from its start, as a stream that can be read in any order.
+
+    That is the file itself where it is not packed, else a temporary copy; *stream* must not be used any more.
+    """
     guard = getattr(stream, "raw", None)
     if isinstance(guard, _Guarded) and guard.outer is None and guard.layer.stream.seekable():
-        return guard.layer.stream
+        return guard.released()
     with stream:
-        copy = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - it outlives this function
-        shutil.copyfileobj(stream, copy, 1 << 20)
+        return _copied(stream)
+
+
+def _copied(stream: BinaryIO) -> BinaryIO:
+    copy = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - it outlives this function
+    shutil.copyfileobj(stream, copy, 1 << 20)
     copy.seek(0)
     return copy
 
@@ -127,6 +137,13 @@ class _Guarded(io.RawIOBase):
                 self.outer.close()
         super().close()
 
+    def released(self) -> BinaryIO:
+        """Return what is read here, from its start, to somebody who will close it."""
+        inner = self.layer.stream
+        self.layer = _Layer(io.BytesIO())
+        inner.seek(0)
+        return inner
+
     def _check(self, used: int) -> None:
         if self.count > self._how.max_bytes:
             raise FeedError(
@@ -158,7 +175,10 @@ def _members(archive: zipfile.ZipFile) -> list[str]:
 
 
 def _zip(stream: BinaryIO, location: str, how: Unpacking) -> _Layer:
-    file = seekable(stream)
+    guard = cast(io.BufferedReader, stream).raw
+    assert isinstance(guard, _Guarded)
+    as_it_is = guard.outer is None and guard.layer.stream.seekable()
+    file = guard.layer.stream if as_it_is else _copied(stream)
     archive = zipfile.ZipFile(file)
     names = _members(archive)
     listed = ", ".join(names[:20])

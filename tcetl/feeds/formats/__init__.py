@@ -8,12 +8,14 @@ from typing import Final
 
 from tcetl.errors import FeedError
 from tcetl.feeds.format import Format
-from tcetl.feeds.formats import csv, json, lines, misp, ndjson, openioc, report, stix, stix1
+from tcetl.feeds.formats import csv, json, lines, misp, ndjson, openioc, parquet, report, stix, stix1, xlsx
 from tcetl.feeds.source import Folder, Source
 
 FORMATS: Final[dict[str, Format]] = {
     one.name: one
     for one in (
+        xlsx.FORMAT,
+        parquet.FORMAT,
         misp.FORMAT,
         stix.FORMAT,
         stix1.FORMAT,
