@@ -166,6 +166,10 @@ def finish_with_report(load: Callable[["OnProgress | None"], "LoadReport"], *, j
     print_report(report, json=json)
 
 
+def _sent_by_kind(report: "LoadReport") -> dict[str, int]:
+    return {kind: counts.sent for kind, counts in report.kinds.items()}
+
+
 def print_report(report: "LoadReport", *, json: bool) -> None:
     """Print what a load came to."""
     if json:
@@ -176,7 +180,9 @@ def print_report(report: "LoadReport", *, json: bool) -> None:
         "rows read" if report.parent is None else "records owed": report.rows_read,
         "rejected": by_reason(report.rejected),
         "duplicates": report.duplicates,
+        "merged": report.merged or None,
         "sent": f"{report.sent:,} in {counted(report.jobs, 'job')}",
+        "of these": by_reason(kinds) if (kinds := _sent_by_kind(report)).keys() - {"indicator"} else None,
         "succeeded": report.succeeded,
         "failed": report.failed,
         "unprocessed": report.unprocessed,

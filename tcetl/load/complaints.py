@@ -26,7 +26,20 @@ _OTHERS: Final = "(other reasons)"
 _NAME: Final = "…"
 _EMPTY_PARTS: Final = frozenset((_NAME, f"{_NAME} is not valid."))
 _INDEX: Final = re.compile(r"\[\d+\]")
-_COLUMNS: Final = ["code", "severity", "reason", "type", "summary", "source", "file", "row", "pointer", "raw", "chunk"]
+_COLUMNS: Final = [
+    "code",
+    "severity",
+    "reason",
+    "type",
+    "summary",
+    "xid",
+    "source",
+    "file",
+    "row",
+    "pointer",
+    "raw",
+    "chunk",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +114,11 @@ def by_reason(tables: Iterable[pa.Table]) -> list[Complaint]:
     groups: dict[tuple[str, str, str], _Group] = {}
     for table in tables:
         for row in table.select(_COLUMNS).to_pylist():
-            key = (row["code"], row["severity"], _worded(row["reason"], row["summary"] or row["raw"] or ""))
+            key = (
+                row["code"],
+                row["severity"],
+                _worded(row["reason"], row["xid"] or "", row["summary"] or row["raw"] or ""),
+            )
             if key not in groups and len(groups) >= _KINDS:
                 key = (*key[:2], _OTHERS)
             group = groups.setdefault(key, _Group())
@@ -115,9 +132,9 @@ def by_reason(tables: Iterable[pa.Table]) -> list[Complaint]:
     return sorted(found, key=lambda one: (SEVERITIES.index(one.severity), -one.count, one.code, one.reason))
 
 
-def _worded(reason: str, value: str) -> str:
-    """*reason* without the value of the one record that it is about, so that equal reasons are equal."""
-    for name in dict.fromkeys((value, *value.split(SEPARATOR))):
+def _worded(reason: str, xid: str, value: str) -> str:
+    """*reason* without the names of the one record that it is about, so that equal reasons are equal."""
+    for name in dict.fromkeys((xid, value, *value.split(SEPARATOR))):
         if name:
             reason = reason.replace(name, _NAME)
     parts = list(dict.fromkeys(_INDEX.sub("[n]", reason).split(" | ")))

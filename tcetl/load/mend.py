@@ -66,7 +66,8 @@ def _group(record: str, was: Named, value: Named | None, content: str | None) ->
     document = _object(record if content is None else content)
     _refuse_other_xid(document, record)
     recorded = Named(str(document.get("type") or ""), str(document.get("name") or ""))
-    name = _agreed([name for name in (value, recorded if recorded != was else None) if name is not None] or [was])
+    said = Named(value.type.strip(), value.summary.strip()) if value else None
+    name = _agreed([name for name in (said, recorded if recorded != was else None) if name is not None] or [was])
     if not (name.type and name.summary):
         raise ValueError("a group needs a type and a name")
     return name, _encode(document | {"type": name.type, "name": name.summary})

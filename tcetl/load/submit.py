@@ -200,7 +200,9 @@ def _advance(tc: "ThreatConnect", run: Run, in_flight: int, chunks: Collection[i
     for index, receipt in enumerate(receipts):
         if open_jobs >= in_flight:
             break
-        if receipt.phase == "planned" and _may_begin(run, receipt, receipts):
+        if receipt.phase == "planned":
+            if not _may_begin(run, receipt, receipts):
+                break  # nor may those after it, which are of the same wave or a later one
             check()
             receipts[index] = start(tc, run, receipt, check)
             open_jobs += 1
@@ -210,10 +212,13 @@ def _advance(tc: "ThreatConnect", run: Run, in_flight: int, chunks: Collection[i
 
 def _may_begin(run: Run, receipt: Receipt, receipts: list[Receipt]) -> bool:
     """Whether every chunk of the waves before that of *receipt* is saved; *receipts* are those at hand."""
-    saved = {known.chunk for known in receipts if known.phase == "saved"}
     wave = run.chunks[receipt.chunk].wave
-    earlier = [chunk.chunk for chunk in run.chunks if chunk.wave < wave and chunk.chunk not in saved]
-    return all(other.phase == "saved" for other in run.receipts(earlier)) if earlier else True
+    phases = {known.chunk: known.phase for known in receipts}
+    earlier = [chunk.chunk for chunk in run.chunks if chunk.wave < wave]
+    if any(phases.get(chunk, "saved") != "saved" for chunk in earlier):
+        return False
+    others = [chunk for chunk in earlier if chunk not in phases]
+    return all(other.phase == "saved" for other in run.receipts(others)) if others else True
 
 
 def _progress(receipts: list[Receipt], live: dict[int, BatchStatus]) -> Progress:

@@ -64,7 +64,7 @@ def files(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
     for window in rows.filter(pl.col("content").is_not_null()).iter_slices(_WINDOW):
         paths = pl.Series([full_name(locate(content)) for content in window["content"]], dtype=pl.String)
         keys = window.select("type", "xid", pl.col("file_name").alias("fileName"), content=paths)
-        yield window.with_columns(encode(keys)).select(COLUMNS)
+        yield window.with_columns(encode(keys), type=pl.format("{} file", "type")).select(COLUMNS)
 
 
 def _serialise(rows: pl.DataFrame, labels: Labels, *, delete: bool) -> pl.Series:
