@@ -21,15 +21,15 @@ import pyarrow as pa
 
 from tcetl.client import ThreatConnect
 from tcetl.client.batch import BatchSettings
-from tcetl.errors import LoadError
-from tcetl.feeds import open_feed
+from tcetl.errors import FeedError, LoadError
+from tcetl.feeds import Feed, GroupedFeed, open_feed
 from tcetl.lake import Dataset, open_dataset, publish
 from tcetl.load import MAX_BYTES, MAX_RECORDS, LoadReport, MaxErrors, Run, plan, rehearse, retry, submit
 from tcetl.load.diff import diff
 from tcetl.load.preview import Preview, preview
 from tcetl.schema import INDICATORS, REJECTS
 from tcetl.siem import ExportReport, export
-from tcetl.transform import TLP_LABELS, normalise
+from tcetl.transform import TLP_LABELS, Normalised, associate, normalise
 
 OnProgress = Callable[[str, int, int | None], None]
 """Called with (stage, done, total or None) as a job goes on; the unit of done and total is the stage's own."""
@@ -56,6 +56,7 @@ def plan_feed(
     rating: float | None = None,
     confidence: int | None = None,
     tags: Sequence[str] = (),
+    groups: bool = False,
     max_records: int = MAX_RECORDS,
     max_bytes: int = MAX_BYTES,
     on_progress: OnProgress | None = None,
@@ -71,6 +72,7 @@ def plan_feed(
         rating: Rating (0-5) for rows that bring none of their own.
         confidence: Confidence (0-100) for rows that bring none of their own.
         tags: Tags for every indicator.
+        groups: Load the reports, malware, events and so on of a STIX or MISP feed too, as groups with their indicators.
         max_records: Most records in a batch job, at most 25,000.
         max_bytes: Most bytes in a batch job.
         on_progress: Told of stage ``read``, in rows.
@@ -79,23 +81,28 @@ def plan_feed(
         FeedError: The feed is missing, empty, not a feed, or has no usable column.
         LoadError: *run_dir* already holds a plan, or the plan cannot be written.
     """
+    opened = open_feed(feed, format=format)
     normalised = normalise(
-        open_feed(feed, format=format),
+        opened,
         owner=owner,
         rating=rating,
         confidence=confidence,
         tags=tags,
         on_progress=_stage(on_progress, "read"),
     )
+    counts = asdict(normalised.counts)
+    tables = _grouped(opened, normalised) if groups else {}
+    counts["rows_read"] += sum(table.num_rows for table in tables.values())
     return plan(
         normalised.indicators,
         normalised.rejects,
         run_dir,
         settings=settings or BatchSettings(owner=owner),
-        counts=asdict(normalised.counts),
+        counts=counts,
         labels=TLP_LABELS,
         max_records=max_records,
         max_bytes=max_bytes,
+        **tables,
     )
 
 
@@ -442,6 +449,17 @@ def lake_to_siem(
         on_progress=_stage(on_progress, "export"),
         **options,
     )
+
+
+def _grouped(feed: Feed, normalised: Normalised) -> dict[str, pa.Table]:
+    """The groups of *feed* and all associations of theirs, by the names of the tables of a plan."""
+    if not isinstance(feed, GroupedFeed):
+        raise FeedError(f"a feed of format {feed.format} has no groups", hint="formats stix and misp have")
+    grouped = feed.groups()
+    return {
+        "groups": grouped.groups,
+        "associations": pa.concat_tables([grouped.associations, associate(normalised, grouped.members)]),
+    }
 
 
 def _stage(on_progress: OnProgress | None, stage: str) -> Callable[..., None] | None:

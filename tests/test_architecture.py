@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "atomic": {"errors"},
     "reasons": set(),
     "client": {"schema", "config", "groups", "indicators", "errors", "reasons"},
-    "feeds": {"schema", "indicators", "atomic", "errors", "reasons"},
+    "feeds": {"schema", "groups", "indicators", "atomic", "errors", "reasons"},
     "transform": {"schema", "indicators", "feeds", "errors"},
     "load": {"client", "schema", "groups", "indicators", "atomic", "errors"},
     "lake": {"schema", "atomic", "errors"},

@@ -64,6 +64,9 @@ def load(
     confidence: Annotated[int | None, typer.Option(help="Confidence for rows without one.", min=0, max=100)] = None,
     dry_run: DryRun = False,
     diff: Diff = False,
+    groups: Annotated[
+        bool, typer.Option(help="Load the reports, malware, events … of a STIX or MISP feed too.")
+    ] = False,
     max_errors: MaxErrors = "0",
     in_flight: InFlight = 2,
     timeout: Timeout = 3600,
@@ -107,6 +110,7 @@ def load(
         "tags": tag,
         "rating": rating,
         "confidence": confidence,
+        "groups": groups,
         "max_records": max_records,
         "max_bytes": max_bytes,
     }

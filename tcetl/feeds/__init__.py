@@ -15,6 +15,7 @@ from tcetl.feeds.joined import JoinedFeed
 from tcetl.feeds.source import Folder, Source, locate
 from tcetl.feeds.sources import Fetching, fetch, shown
 from tcetl.feeds.sources.stores import Matches
+from tcetl.feeds.standards.grouping import GroupedFeed
 from tcetl.feeds.unpack import Unpacking
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Feed",
     "Fetching",
     "Folder",
+    "GroupedFeed",
     "RawBatch",
     "Source",
     "Unpacking",

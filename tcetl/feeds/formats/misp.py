@@ -10,7 +10,8 @@ from tcetl.feeds.base import RawBatch
 from tcetl.feeds.format import Format
 from tcetl.feeds.source import Folder, MissingError, Source
 from tcetl.feeds.standards.finding import COLUMNS, Placed, to_batches
-from tcetl.feeds.standards.misp_event import MispOptions, MispReader
+from tcetl.feeds.standards.grouping import Grouped, Groups
+from tcetl.feeds.standards.misp_event import MispOptions, MispReader, collect
 
 MANIFEST: Final = "manifest.json"
 """The file of a feed folder that lists its events."""
@@ -58,6 +59,14 @@ class MispFeed:
         self._missing = 0
         folder = not isinstance(self._source, Source)
         yield from to_batches(self._placed(), name=self.name, file=self.file, several_files=folder)
+
+    def groups(self) -> Grouped:
+        """Return the events as groups, and which attributes belong to them."""
+        groups = Groups(self.name, self.file)
+        for file in self._files():
+            for event in _events(file):
+                collect(event, groups)
+        return groups.grouped()
 
     def _placed(self) -> Iterator[Placed]:
         for file in self._files():

@@ -10,6 +10,8 @@ from tcetl.feeds.base import RawBatch
 from tcetl.feeds.format import Format
 from tcetl.feeds.source import Source
 from tcetl.feeds.standards.finding import COLUMNS, Placed, Refusal, to_batches
+from tcetl.feeds.standards.grouping import Grouped, Groups
+from tcetl.feeds.standards.stix_groups import collect
 from tcetl.feeds.standards.stix_objects import StixOptions, StixReader
 
 _OBJECT: Final = re.compile(rb'"id"\s*:\s*"[a-z][a-z0-9-]+--[0-9a-fA-F-]{36}"')
@@ -54,6 +56,15 @@ class StixFeed:
             for one in self._all():
                 self._reader.learn_version(one)
         yield from to_batches(self._placed(), name=self.name, file=self.file)
+
+    def groups(self) -> Grouped:
+        """Return the reports, malware and so on as groups, and what belongs to them."""
+        reader, groups = StixReader(self._options), Groups(self.name, self.file)
+        for one in self._all():
+            reader.learn(one)
+        for one in self._all():
+            collect(one, reader, groups)
+        return groups.grouped()
 
     def _all(self) -> Iterator[dict[str, Any]]:
         return (one for one in jsonstream.items(self._source, self._path) if isinstance(one, dict))

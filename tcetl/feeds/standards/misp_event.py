@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from tcetl.feeds.standards.condition import HASHES
 from tcetl.feeds.standards.finding import Finding, Refusal, describe, moment, tag_cell
+from tcetl.feeds.standards.grouping import Groups, time_of
 from tcetl.feeds.standards.misp_types import Part, parts
 from tcetl.feeds.standards.stix_pattern import findings as pattern_findings
 from tcetl.feeds.tlp import level_of, strictest
@@ -58,12 +59,7 @@ class MispReader:
         """Yield what an event says, each with a pointer: the attribute's UUID."""
         self.others["proposals"] += len(_records(record, "ShadowAttribute"))
         self.others["event reports"] += len(_records(record, "EventReport"))
-        event = _Event(
-            info=_text(record, "info"),
-            source=_text(_record(record, "Orgc"), "name") or _text(_record(record, "Org"), "name"),
-            rating=_RATINGS.get(str(record.get("threat_level_id")), ""),
-            tags=tuple(_tags(record)),
-        )
+        event = _event(record)
         for attribute in _records(record, "Attribute"):
             yield from self._attribute(attribute, event)
         for one in _records(record, "Object"):
@@ -121,6 +117,36 @@ class MispReader:
                 yield from self._attribute(attribute, event)
         if part:
             yield _finding(part, members, event), _text(members[0], "uuid")
+
+
+def collect(record: Record, groups: Groups) -> None:
+    """Add an event to *groups*, with its attributes as members; one without a UUID of its own is none."""
+    uuid, event = _text(record, "uuid"), _event(record)
+    if not uuid:
+        return
+    groups.add(
+        "Event",
+        uuid,
+        event.info,
+        source=event.source,
+        tags=[tag for tag in event.tags if not level_of(tag)],
+        tlp=strictest(map(level_of, event.tags)),
+        event_date=time_of(record.get("date")),
+        external_last_modified=time_of(record.get("timestamp")),
+    )
+    for holder in (record, *_records(record, "Object")):
+        for attribute in _records(holder, "Attribute"):
+            if pointer := _text(attribute, "uuid"):
+                groups.join(uuid, pointer)
+
+
+def _event(record: Record) -> _Event:
+    return _Event(
+        info=_text(record, "info"),
+        source=_text(_record(record, "Orgc"), "name") or _text(_record(record, "Org"), "name"),
+        rating=_RATINGS.get(str(record.get("threat_level_id")), ""),
+        tags=tuple(_tags(record)),
+    )
 
 
 def _joined(attributes: Sequence[Record]) -> tuple[Part | None, Sequence[Record]]:

@@ -103,9 +103,9 @@ class StixReader:
         if kind == "indicator":
             yield from ((item, ident) for item in self._indicator(one, ident))
         elif kind in _OBSERVABLES:
-            yield from ((item, ident) for item in self._observable(one, self._said(one)))
+            yield from ((item, ident) for item in self._observable(one, self.said(one)))
         elif kind == "observed-data" and isinstance(held := one.get("objects"), Mapping):
-            said = self._said(one)
+            said = self.said(one)
             for key, observable in held.items():
                 if isinstance(observable, Mapping):
                     yield from ((item, f"{ident}/objects/{key}") for item in self._observable(observable, said))
@@ -137,7 +137,7 @@ class StixReader:
         elif kind != "stix":
             yield Refusal(pattern, "unsupported-type", f"a pattern of type {kind} is no value of an indicator")
         else:
-            said = self._said(one)
+            said = self.said(one)
             name = _text(one, "name")
             for item in findings(pattern):
                 if isinstance(item, Finding):
@@ -173,7 +173,7 @@ class StixReader:
                 return
         yield Refusal(raw, "unsupported-type", f"a {kind} without a value that is an indicator")
 
-    def _said(self, one: Object) -> dict[str, str]:
+    def said(self, one: Object) -> dict[str, str]:
         """Return what any object says of its values, by the fields of `Finding`."""
         confidence = one.get("confidence")
         phases = [

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from tcetl.errors import FeedError
 from tcetl.feeds import open_feed
+from tcetl.feeds.standards import misp_event, stix_groups
 from tcetl.feeds.standards.finding import Finding, Refusal
+from tcetl.feeds.standards.grouping import Groups
 from tcetl.feeds.standards.misp_event import MispReader
 from tcetl.feeds.standards.stix_objects import StixReader
 from tcetl.transform import normalise
@@ -38,9 +40,12 @@ OBSERVABLES = [
         "objects": {"0": {"type": "domain-name", "value": "a.example"}},
     },
     {"type": "marking-definition", "definition": {"tlp": "red"}, "id": "m"},
+    {"type": "report", "id": "r", "name": "n", "published": "2024-01-01T00:00:00Z", "object_refs": ["x"]},
+    {"type": "relationship", "source_ref": "r", "target_ref": "x"},
 ]
 EVENT = {
-    "info": "i", "threat_level_id": "1", "Orgc": {"name": "o"}, "Tag": [{"name": "tlp:red"}],
+    "uuid": UUID, "date": "2024-01-01", "info": "i", "threat_level_id": "1",
+    "Orgc": {"name": "o"}, "Tag": [{"name": "tlp:red"}],
     "Galaxy": [{"GalaxyCluster": [{"tag_name": "t"}]}],
     "Attribute": [{"type": "domain|ip", "value": "a.example|192.0.2.1", "to_ids": True, "timestamp": "1700000000"}],
     "Object": [{"name": "file", "Attribute": [{"type": "md5", "value": "1" * 32, "to_ids": True},
@@ -83,8 +88,11 @@ def test_stix_objects_of_any_shape(data):
         reader.learn(one)
     for one in objects:
         reader.learn_version(one)
+    groups = Groups("feed", "file")
     for one in objects:
         check(reader.findings(one))
+        stix_groups.collect(one, reader, groups)
+    groups.grouped()
     assert all(isinstance(note, str) for note in reader.notes())
 
 
@@ -95,6 +103,9 @@ def test_misp_events_of_any_shape(data):
     if isinstance(event, dict):
         reader = MispReader()
         check(reader.findings(event))
+        groups = Groups("feed", "file")
+        misp_event.collect(event, groups)
+        groups.grouped()
         assert all(isinstance(note, str) for note in reader.notes())
 
 
