@@ -11,6 +11,7 @@ import configparser
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from math import inf
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -80,15 +81,19 @@ class Settings:
     activity_log: bool = False
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
+        # First of all: the other messages quote the URL.
+        if "@" in self.base_url or "?" in self.base_url:
+            raise ConfigError(
+                "the API URL must not carry credentials or a query", hint="use TC_ACCESS_ID and TC_SECRET_KEY"
+            )
+        try:
+            parts = urlsplit(self.base_url)
+        except ValueError:
+            parts = urlsplit("")
         if parts.scheme not in {"http", "https"} or not parts.netloc:
             raise ConfigError(
                 f"the API URL {self.base_url!r} is not an http(s) URL",
                 hint="set TC_API_URL, for instance https://app.threatconnect.com/api",
-            )
-        if parts.username or parts.password or parts.query:
-            raise ConfigError(
-                "the API URL must not carry credentials or a query", hint="use TC_ACCESS_ID and TC_SECRET_KEY"
             )
         object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
         if not self.token and not (self.access_id and self.secret_key):
@@ -96,7 +101,7 @@ class Settings:
                 "no credentials: neither an API token nor an access id with its secret key",
                 hint="set TC_ACCESS_ID and TC_SECRET_KEY, or TC_TOKEN, or pass --config tc.conf",
             )
-        if self.timeout <= 0 or self.retries < 0 or (self.rate_limit is not None and self.rate_limit <= 0):
+        if not (0 < self.timeout < inf and self.retries >= 0 and (self.rate_limit is None or self.rate_limit > 0)):
             raise ConfigError("timeout must be above 0 seconds, retries 0 or more, and rate_limit above 0")
 
     @property
@@ -123,18 +128,20 @@ class Settings:
             ConfigError: A file that is missing or unreadable, a value of the wrong kind, or no credentials.
         """
         environ = os.environ if environ is None else environ
-        values: dict[str, Any] = {}
         path = config_file or environ.get("TC_CONFIG")
-        if path is not None or Path("tc.conf").is_file():
-            values |= _from_conf(Path(path or "tc.conf"))
-        values |= {name: environ[key] for key, name in ENVIRONMENT.items() if environ.get(key)}
-        given = {name: value for name, value in arguments.items() if value is not None}
-        # A token and an HMAC pair from different sources must not fight: the higher source's kind wins.
-        if "token" in given:
-            values.pop("secret_key", None)
-        elif "secret_key" in given:
-            values.pop("token", None)
-        values |= given
+        sources: list[dict[str, Any]] = [
+            _from_conf(Path(path or "tc.conf")) if path is not None or Path("tc.conf").is_file() else {},
+            {name: environ[key] for key, name in ENVIRONMENT.items() if environ.get(key)},
+            {name: value for name, value in arguments.items() if value is not None},
+        ]
+        values: dict[str, Any] = {}
+        for source in sources:
+            # A token and an HMAC pair from different sources must not fight: the higher source's kind wins.
+            if "token" in source:
+                values.pop("secret_key", None)
+            elif "secret_key" in source:
+                values.pop("token", None)
+            values |= source
         if "base_url" not in values:
             raise ConfigError(
                 "no API URL is set", hint="set TC_API_URL, pass --api-url, or write api_base_url in tc.conf"

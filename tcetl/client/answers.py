@@ -31,8 +31,10 @@ _HINTS: Final = (
     ("signature data", "check the secret key, and that no proxy changes the path of the request"),
     ("timestamp out of", "set this machine's clock: it is more than five minutes off the platform's"),
     ("do not have permission", "ask an administrator to give this API user's role the named permissions"),
+    ("unauthorized", "check the API token: it may be wrong or have expired"),
     ("access denied", "check the access id or token, and that this API user may see the owner"),
     ("not been licensed", "API access is not licensed on this instance"),
+    ("could not find resource for relative", _NOT_THE_API),
     ("batchjobenabled", "ask an administrator to enable batch jobs and document storage"),
 )
 

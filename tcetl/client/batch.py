@@ -5,6 +5,7 @@ its counts.
 """
 
 import gzip
+import zlib
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
@@ -239,7 +240,10 @@ class BatchJobs:
             return []
         content = response.content
         if content.startswith(_GZIP_MAGIC):  # compressed without saying so in Content-Encoding
-            content = gzip.decompress(content)
+            try:
+                content = gzip.decompress(content)
+            except (OSError, EOFError, zlib.error) as error:
+                raise unexpected(response, f"its compressed data is damaged: {error}") from None
         return [_complaint(item) for item in decode(response, list[_Item], content)]
 
 

@@ -43,4 +43,6 @@ def _hint(causes: list[BaseException]) -> str:
         return "check TC_PROXY, or HTTPS_PROXY and NO_PROXY"
     if any(isinstance(cause, socket.gaierror | ConnectionRefusedError) for cause in causes):
         return "check TC_API_URL and that the instance can be reached from here"
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return "check TC_API_URL: does its port speak TLS? Or does a proxy come in between?"
     return ""

@@ -163,9 +163,13 @@ def latest(root: str | os.PathLike[str]) -> Dataset:
     """
     folder = local_path(root)
     try:
-        name = (folder / LATEST).read_text().strip()
+        name = (folder / LATEST).read_text("utf-8").strip()
     except (FileNotFoundError, NotADirectoryError):
         raise PublishError(f"nothing was published in the lake {folder} yet", hint="publish a run first") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise PublishError(f"cannot read {folder / LATEST}: {error}", hint=_AGAIN) from error
+    if not (folder / name / MANIFEST).is_file():
+        raise PublishError(f"{folder / LATEST} points to {name!r}, where no dataset is", hint=_AGAIN)
     return open_dataset(folder / name)
 
 

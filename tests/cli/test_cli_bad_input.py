@@ -35,6 +35,27 @@ def test_wrong_credentials(tcetl: Tcetl, connection: dict[str, str]) -> None:
     assert "not-the-secret-key" not in result.output
 
 
+def test_wrong_token(tcetl: Tcetl, connection: dict[str, str]) -> None:
+    del connection["TC_SECRET_KEY"]
+    result = tcetl("bulk", env=connection | {"TC_TOKEN": "APIV2:not-a-token"})
+    assert result.exit_code == 1
+    error = one_error(result)
+    assert "Unauthorized" in error
+    assert "hint: check the API token" in error
+    assert "not-a-token" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(("/api", "/wrong"), "check the API URL: it ends in /api"), (("http:", "https:"), "does its port speak TLS")],
+    ids=["path", "scheme"],
+)
+def test_wrong_address(tcetl: Tcetl, connection: dict[str, str], change: tuple[str, str], said: str) -> None:
+    result = tcetl("owners", env=connection | {"TC_API_URL": connection["TC_API_URL"].replace(*change)})
+    assert result.exit_code == 1
+    assert said in one_error(result)
+
+
 def test_no_connection_at_all(tcetl: Tcetl) -> None:
     result = tcetl("owners")
     assert result.exit_code == 2
@@ -212,3 +233,11 @@ def test_full_disk_at_publish(connection: dict[str, str], tc_emulator: Emulator,
     assert full.returncode == 1
     assert "out.cef" in one_error(full)
     assert not [path for path in tmp_path.iterdir() if "out.cef" in path.name]
+
+    (tmp_path / "feed.csv").write_text("url\n" + "".join(f"http://h{n}.example/\n" for n in range(500)))
+    full = tcetl("load", "feed.csv", "--run-dir", "run", room=10_000)
+    assert full.returncode == 1
+    assert "run/chunks" in one_error(full)
+    assert not tc_emulator.journal("/v2/batch", method="POST")
+    again = tcetl("load", "feed.csv", "--run-dir", "run", "--json")
+    assert json.loads(again.stdout)["succeeded"] == 500

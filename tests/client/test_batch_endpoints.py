@@ -165,6 +165,15 @@ def test_status_that_is_none(api: Api, tc: ThreatConnect) -> None:
 ITEM = {"errorReason": "bad is not a valid Host.", "errorSource": "bad is not valid."}
 
 
+def test_damaged_errors_are_no_errors_list(api: Api, tc: ThreatConnect) -> None:
+    whole = zipped([ITEM] * 9, say_so=False)
+    damaged = [whole.body[:-12], whole.body[:15], whole.body[:20] + b"xxxx" + whole.body[24:], b"[" + b"\xff" * 9]
+    for body in damaged:
+        api.on("GET", "/v2/batch/7/errors", Answer(200, body, whole.headers))
+        with pytest.raises(ApiError, match="/v2/batch/7/errors: the answer is not what the API documents"):
+            tc.batch.errors(7)
+
+
 @pytest.mark.parametrize("given", [zipped([ITEM]), zipped([ITEM], say_so=False), answer([ITEM])])
 def test_errors(api: Api, tc: ThreatConnect, given: Answer) -> None:
     api.on("GET", "/v2/batch/7/errors", given)

@@ -222,6 +222,13 @@ class TestReaders:
         with pytest.raises(PublishError, match=r"cannot read .*_manifest\.json"):
             latest(lake)
 
+    @pytest.mark.parametrize("content", [b"", b"\n", b".", b"v1/nowhere", b"\xff"])
+    def test_a_pointer_that_leads_nowhere(self, lake, content):
+        (lake / "LATEST").write_bytes(content)
+        with pytest.raises(PublishError, match="LATEST") as caught:
+            open_dataset(lake)
+        assert caught.value.hint
+
     def test_a_manifest_of_the_future(self, lake):
         manifest = latest(lake).manifest_path
         manifest.write_text(manifest.read_text().replace('"schema_version": 1', '"schema_version": 2'))
