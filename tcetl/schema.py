@@ -231,8 +231,11 @@ RECEIPTS: Final = pa.schema(
 
 
 def empty_table(schema: pa.Schema) -> pa.Table:
-    """Return a table of *schema* with no rows."""
-    return schema.empty_table()
+    """Return a table of *schema* with no rows.
+
+    Not by pyarrow's own method, which imports the whole of pandas, as everything in it that takes Python objects does.
+    """
+    return pa.Table.from_batches([], schema)
 
 
 def conform(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final
 
 import idna
@@ -14,6 +15,8 @@ _CIDR: Final = re.compile(r"([0-9A-Fa-f:.]+)/([0-9]{1,3})")
 # Letters, digits, hyphens and, as found in the wild, underscores; a label neither begins nor ends with a hyphen.
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _LONGEST_HOST: Final = 253
+_DOT: Final = re.compile("[.\u3002\uff0e\uff61]")  # those of other scripts are dots to IDNA
+_LABELS: Final = 10_000  # remembered, as those of a feed repeat
 _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://([^/?#]*)(.*)", re.DOTALL)
 _AUTHORITY: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::([0-9]*))?")
 # What no URL holds unencoded, and no copy of one either: blanks, control characters, angle brackets, quotes.
@@ -77,7 +80,7 @@ def host(value: str) -> str:
     must decode to something that mapping leaves alone, which admits names with emoji that some registries sold.
     Underscores are allowed (real names have them); a single label, an address, a port, a path or a scheme is not.
     """
-    text = value.lower() if value.isascii() else _to_ascii(value)
+    text = value.lower() if value.isascii() else ".".join(map(_ascii_label, _DOT.split(value)))
     text = text.removesuffix(".")
     labels = text.split(".")
     if len(labels) < 2 or len(text) > _LONGEST_HOST:
@@ -135,14 +138,17 @@ def _url_host(name: str) -> str:
         return host(name)
 
 
-def _to_ascii(value: str) -> str:
+@lru_cache(_LABELS)
+def _ascii_label(label: str) -> str:
+    """The label as punycode where it is not ASCII; the mapping may make several of one."""
     try:
-        mapped = _mapped(value)
-        return ".".join(label if label.isascii() else idna.alabel(label).decode("ascii") for label in mapped.split("."))
+        mapped = _mapped(label)
+        return ".".join(part if part.isascii() else idna.alabel(part).decode("ascii") for part in mapped.split("."))
     except (idna.IDNAError, UnicodeError) as error:
-        raise _bad_host(value, str(error)) from error
+        raise _bad_host(label, str(error)) from error
 
 
+@lru_cache(_LABELS)
 def _is_punycode(label: str) -> bool:
     try:
         decoded = label[4:].encode("ascii").decode("punycode")

@@ -81,9 +81,9 @@ def plan(
         ReconciliationError: *counts* do not add up to the rows given.
         PublishError: The directory cannot be written.
     """
-    groups = groups if groups is not None else schema.GROUPS.empty_table()
-    associations = associations if associations is not None else schema.ASSOCIATIONS.empty_table()
-    occurrences = occurrences if occurrences is not None else schema.FILE_OCCURRENCES.empty_table()
+    groups = groups if groups is not None else schema.empty_table(schema.GROUPS)
+    associations = associations if associations is not None else schema.empty_table(schema.ASSOCIATIONS)
+    occurrences = occurrences if occurrences is not None else schema.empty_table(schema.FILE_OCCURRENCES)
     _check_counts(counts, sum(table.num_rows for table in (indicators, groups, associations, occurrences)))
     _check_settings(settings, associations, occurrences)
     delete, known = settings.action == "Delete", labels_of(labels)

@@ -42,7 +42,7 @@ class Refusals:
 
     def table(self) -> pa.Table:
         """All rows added, as REJECTS."""
-        return pa.concat_tables(self._tables) if self._tables else schema.REJECTS.empty_table()
+        return pa.concat_tables(self._tables) if self._tables else schema.empty_table(schema.REJECTS)
 
     def _add(self, rows: pl.DataFrame, kind: Kind | None, reason: pl.Expr, **values: str | None) -> None:
         if rows.is_empty():

@@ -86,8 +86,8 @@ def normalise(
         raise ValueError(f"rating is 0 to 5, not {rating}")
     if confidence is not None and not 0 <= confidence <= 100:
         raise ValueError(f"confidence is 0 to 100, not {confidence}")
-    tables = Tables(feed, owner)
     notes = Notes()
+    tables = Tables(feed, owner, notes)
     candidates: Candidates | None = None
     good: list[pl.DataFrame] = []
     rejects: list[pa.Table] = []

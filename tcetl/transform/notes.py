@@ -27,14 +27,20 @@ class Notes:
         for (key,), group in frame.group_by(by, maintain_order=True):
             self.add(sentences[str(key)], group[ROW])
 
+    def add_count(self, sentence: str, count: int) -> None:
+        """Count *count* more under *sentence*, which have no rows to be shown."""
+        self._counts[sentence] += count
+
     def sentences(self) -> list[str]:
         """Return every sentence with its count and examples, sorted."""
         return [
-            f"{count:,} {sentence} ({_examples(self._rows[sentence], count)})"
+            f"{count:,} {sentence}{_examples(self._rows[sentence], count)}"
             for sentence, count in sorted(self._counts.items())
             if count
         ]
 
 
 def _examples(rows: list[int], count: int) -> str:
-    return f"row{'s' if count > 1 else ''} {', '.join(map(str, rows))}{' …' if count > len(rows) else ''}"
+    if not rows:
+        return ""
+    return f" (row{'s' if count > 1 else ''} {', '.join(map(str, rows))}{' …' if count > len(rows) else ''})"

@@ -5,40 +5,23 @@ settle those, accepting only what the exact rules of `tcetl.indicators` would le
 others, each distinct one once, go through the exact rules.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import polars as pl
 
 from tcetl.feeds import ROW
-from tcetl.indicators import FILE_ENDING, TYPES
-from tcetl.transform.exact import HASH_LENGTH, LONGEST_VALUE, Settled, settle_one
+from tcetl.indicators import TYPES
+from tcetl.transform.exact import HASH_LENGTH, Settled, settle_one
+from tcetl.transform.plain import OTHERS, URLS, Pattern
 from tcetl.transform.vocabulary import TYPE_WORDS, plain_name
 
-_OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_IPV4: Final = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
-_PORT: Final = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4})"
-_LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-_HOST: Final = rf"(?:{_LABEL}\.)+[a-z]{{2,63}}"
-# Printable ASCII without blanks, quotes, and the brackets and backslashes that may be defanging.
-_REST: Final = r"(?:[/?#][!#-'*-;=?-Z^-z|~]*)?"
-_PLAIN_ADDRESS: Final = rf"^{_IPV4}$"
-_PLAIN_ADDRESS_PORT: Final = rf"^{_IPV4}:{_PORT}$"
-_PLAIN_HOST: Final = rf"^{_HOST}$"
-_PLAIN_URL: Final = rf"^(?:https?|ftp)://(?:{_IPV4}|{_HOST})(?::{_PORT})?{_REST}$"
-_LONG_HOST: Final = r"^[a-z]+://[^/?#]{254}"
-_PLAIN_HASH: Final = r"^(?:[0-9A-Fa-f]{64}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32})$"
-_TEXT: Final = pl.col("_text")
-_PATTERNS: Final = (
-    pl.when(_TEXT.str.contains(_PLAIN_URL) & (pl.col("value").str.len_bytes() <= LONGEST_VALUE)
-            & ~_TEXT.str.contains(_LONG_HOST) & ~_TEXT.str.contains("xn--", literal=True)).then(pl.lit("URL"))
-    .when(_TEXT.str.contains(_PLAIN_ADDRESS)).then(pl.lit("Address"))
-    .when(_TEXT.str.contains(_PLAIN_HASH) & (_TEXT.str.len_bytes() < 64)).then(pl.lit("File"))
-    .when(_TEXT.str.contains(_PLAIN_HASH) & (_TEXT.str.head(32) != _TEXT.str.tail(32))).then(pl.lit("File"))
-    .when(_TEXT.str.contains(_PLAIN_HOST) & (_TEXT.str.len_bytes() <= 253)
-          & ~_TEXT.str.contains("xn--", literal=True) & ~_TEXT.str.contains(FILE_ENDING)).then(pl.lit("Host"))
-    .when(_TEXT.str.contains(_PLAIN_ADDRESS_PORT)).then(pl.lit("Address:port"))
-)  # fmt: skip
-_DEFANGED: Final = r"(?i)^hxxp|\[\.\]|\[:"
+_DEFANGED: Final = r"(?i)^hxxps?[:\[({]|[\[({](?:[.:@]|dot|at)[^\w]"
+_BRACKETED: Final = {
+    f"{opening}{sign}{closing}": meant
+    for opening, closing in ("[]", "()", "{}")
+    for sign, meant in ((".", "."), ("dot", "."), (":", ":"), ("://", "://"), ("@", "@"), ("at", "@"))
+}
 
 KINDS: Final = pl.Enum(sorted(TYPES))
 """The data type of a column of indicator types; it sorts alphabetically."""
@@ -70,10 +53,13 @@ def settle(frame: pl.DataFrame) -> Settlement:
     value = pl.col("value")
     defanged = frame.select(value.str.contains(_DEFANGED)).to_series()
     usual = _refang_usual(value.str.strip_chars(_BLANKS))
-    parts = [
-        _settle_plain(frame.filter(~defanged).with_columns(_stripped(frame).alias("_text"))),
-        _settle_plain(frame.filter(defanged).with_columns(usual.alias("_text"))),
-    ]
+    parts = []
+    for rows in (
+        frame.filter(~defanged).with_columns(_stripped(frame).alias("_text")),
+        frame.filter(defanged).with_columns(usual.alias("_text")),
+    ):
+        url = rows["_text"].str.contains("://", literal=True)
+        parts += [_settle_plain(rows.filter(url), URLS), _settle_plain(rows.filter(~url), OTHERS)]
     exact = _settle_exactly(pl.concat([rest for _, rest in parts]))
     settled = pl.col("type").is_not_null()
     good = exact.filter(settled).with_columns(pl.col("type").cast(KINDS))
@@ -89,27 +75,24 @@ def settle(frame: pl.DataFrame) -> Settlement:
     )
 
 
-def _settle_plain(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the rows that the patterns settle by their ``_text`` (``_port``: without the port), and the rest."""
-    text, plain = pl.col("_text"), pl.col("_plain")
-    declared_type, declared_length = _declared(frame["declared"])
-    # The type that a row declares must be the plain value's own; for a hash the algorithm as well.
-    kind = plain.str.strip_suffix(":port")
-    agrees = plain.is_not_null() & (
-        pl.col("declared").is_null()
-        | (kind == declared_type) & (declared_length.is_null() | (text.str.len_bytes() == declared_length))
-    )
-    looked = frame.with_columns(_PATTERNS.alias("_plain")).with_columns(agrees.fill_null(value=False).alias("_settled"))
-    summary = (
-        pl.when(plain == "File").then(text.str.to_uppercase())
-        .when(plain == "Address:port").then(text.str.extract(r"^([0-9.]+)", 1))
-        .otherwise(text)
-    )  # fmt: skip
-    rest = looked.filter(~pl.col("_settled")).drop("_text", "_plain", "_settled")
-    settled = looked.filter("_settled").with_columns(
-        kind.cast(KINDS).alias("type"), summary.alias("summary"), (plain == "Address:port").alias("_port")
-    )
-    return settled.drop("_text", "_plain", "_settled", "value", "declared"), rest
+def _settle_plain(frame: pl.DataFrame, patterns: Sequence[Pattern]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows that *patterns* settle by their ``_text`` (``_port``: without the port), and the rest."""
+    kinds, lengths = _declared(frame["declared"])
+    done = []
+    for pattern in patterns:
+        # The type that a row declares must be the value's own; for a hash the algorithm as well.
+        agrees = (kinds == pattern.kind) & (lengths.is_null() | (lengths == pl.col("_text").str.len_bytes()))
+        settled = pattern.matches & (pl.col("declared").is_null() | agrees.fill_null(value=False))
+        mask = frame.select(settled.alias("_settled")).to_series()
+        done.append(
+            frame.filter(mask).with_columns(
+                pl.lit(pattern.kind).cast(KINDS).alias("type"),
+                pattern.summary.alias("summary"),
+                pl.lit(pattern.port).alias("_port"),
+            )
+        )
+        frame = frame.filter(~mask)
+    return pl.concat(done).drop("_text", "value", "declared"), frame.drop("_text")
 
 
 def _settle_exactly(frame: pl.DataFrame) -> pl.DataFrame:
@@ -124,11 +107,8 @@ def _settle_exactly(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _refang_usual(text: pl.Expr) -> pl.Expr:
-    return (
-        text.str.replace_all("[.]", ".", literal=True)
-        .str.replace(r"(?i)^hxxp", "http")
-        .str.replace(r"^(https?)(?:\[://\]|\[:\]//)", "$1://")
-    )
+    """Undo the commonest ways of defanging; what is left of others is left to the exact rules."""
+    return text.str.replace_many(_BRACKETED, ascii_case_insensitive=True).str.replace(r"(?i)^hxxp(s?):", "http$1:")
 
 
 def _stripped(frame: pl.DataFrame) -> pl.Expr:

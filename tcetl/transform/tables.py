@@ -9,7 +9,8 @@ import pyarrow as pa
 from tcetl.feeds import FILE, POINTER, ROW, Feed
 from tcetl.schema import INDICATORS, ORIGIN, REJECTS
 from tcetl.transform.merge import Merged
-from tcetl.transform.tags import tag_column
+from tcetl.transform.notes import Notes
+from tcetl.transform.tags import TOO_LONG, tag_column
 from tcetl.transform.tlp import label_column
 
 _ROWS: Final = 65_536
@@ -24,8 +25,9 @@ _HASHES: Final = {  # where a hash stands in the lower-case summary of a File
 class Tables:
     """Makes the tables of one feed; columns that are the same in every row are made once per length and shared."""
 
-    def __init__(self, feed: Feed, owner: str) -> None:
+    def __init__(self, feed: Feed, owner: str, notes: Notes) -> None:
         self._feed = feed
+        self._notes = notes
         self._owner = owner
         self._constants: dict[tuple[str, object, int], pa.Array] = {}
 
@@ -45,9 +47,11 @@ class Tables:
                 ),
             )
             cells = frame["tags"] if "tags" in frame.columns else pl.repeat("", frame.height, eager=True)
+            listed, too_long = tag_column(cells, tags)
+            self._notes.add_count(TOO_LONG, len(too_long))
             made = {
                 "owner_name": self._constant(self._owner, pa.string(), frame.height),
-                "tags": tag_column(cells, tags),
+                "tags": listed,
                 "origin": self._origin(frame),
             }
             if "tlp" in frame.columns:
@@ -83,9 +87,9 @@ class Tables:
         key = str(kind), value, rows
         if key not in self._constants:
             if value is not None:
-                self._constants[key] = pa.repeat(pa.scalar(value, kind), rows)
+                self._constants[key] = _arrow(pl.repeat(value, rows, dtype=pl.String, eager=True), kind)
             elif pa.types.is_list(kind):
-                offsets = pa.repeat(pa.scalar(0, pa.int32()), rows + 1)
+                offsets = _arrow(pl.zeros(rows + 1, dtype=pl.Int32, eager=True), pa.int32())
                 self._constants[key] = pa.ListArray.from_arrays(offsets, pa.nulls(0, kind.value_type), type=kind)
             else:
                 self._constants[key] = pa.nulls(rows, kind)

@@ -14,6 +14,10 @@ VALUE = st.one_of(
     st.from_regex(r"\A(https?|hxxp|FTP)://[A-Za-z0-9.\[\]ü_-]{1,30}(:\d{1,6})?([/?#][ -~]{0,20})?\Z"),
     st.from_regex(r"\A[A-Za-z0-9_-]{1,20}((\.|\[\.\])[A-Za-z0-9_-]{1,20}){1,3}\Z"),
     st.from_regex(r"\A\d{1,3}(\.\d{1,3}){3}(:\d{1,6}|/\d{1,3})?\Z"),
+    st.from_regex(
+        r"\A(hxxps?|HXXP|http)(:|\[:\]|\[://\])//[A-Za-z]{1,8}(\(\.\)|\[dot\]|\{\.\}|\.)[a-z]{2,4}[/:?]?\w{0,5}\Z"
+    ),
+    st.from_regex(r"\A(hxxp)?[A-Za-z.+]{1,20}(@|\[@\]|\(at\))[A-Z]{1,9}(\.|\[\.\])[A-Za-z]{2,3}\Z"),
     st.from_regex(r"\A([0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64})\Z"),
     st.sampled_from(
         [

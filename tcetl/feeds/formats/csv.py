@@ -63,6 +63,15 @@ class TableFeed:
         carried: list[str] = []
         blocks = self._source.blocks()
         block = next(blocks, None)
+        if block is not None and skip_record:  # the header's own block may be plain but for what precedes the rows
+            head = Records(Decoder().lines(block), self.dialect.delimiter, self.dialect.skip_initial_space)
+            head.read(limit=1)
+            *above, rest = block.split(b"\n", head.used)
+            if head.records and not head.unreadable and len(above) == head.used and rest:
+                self._comments.add(head.comments)
+                skip_record = False
+                line += head.used
+                block = rest
         while block is not None:
             following = next(blocks, None)
             frame = None if carried or skip_record else self._plain(block, line)
