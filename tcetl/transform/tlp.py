@@ -19,9 +19,15 @@ _SHARING: Final = {  # color and meaning, by level
     "RED": ("FF2B2B", "For the eyes and ears of individual recipients only: no further disclosure."),
 }
 
-LABELS: Final = pa.Table.from_pylist(
-    [{"name": f"TLP:{level}", "color": color, "description": meaning} for level, (color, meaning) in _SHARING.items()],
-    schema=SECURITY_LABELS,
+# By polars: pyarrow would import the whole of pandas to convert Python objects.
+LABELS: Final = (
+    pl.DataFrame(
+        [(f"TLP:{level}", color, meaning) for level, (color, meaning) in _SHARING.items()],
+        schema=SECURITY_LABELS.names,
+        orient="row",
+    )
+    .to_arrow()
+    .cast(SECURITY_LABELS)
 )
 """The labels, as SECURITY_LABELS: a platform that has none of its own makes them."""
 
