@@ -48,6 +48,7 @@ _DEFANGED: Final = re.compile(
 _VERSION: Final = re.compile(
     r"(?:\b(?:version|ver|release|build|firmware|section|chapter)|\bv)[.:]?\s*$", re.IGNORECASE
 )
+_BEFORE: Final = 20  # characters before an address in which "version" may stand
 _IPV4: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _NUMBERS: Final = re.compile(r"[0-9.]+")
 _UNLISTED: Final = frozenset({"onion", "i2p", "bit"})  # names outside the public root that malware really uses
@@ -78,7 +79,7 @@ def candidates(line: str) -> Iterator[Candidate]:
         text = _trimmed(match[0])
         at = match.start() + max(len(text), 1)
         kind = match.lastgroup or ""
-        if found := _judge(kind, text, line[: match.start()]):
+        if found := _judge(kind, text, line[max(match.start() - _BEFORE, 0) : match.start()]):
             yield Candidate(match.start(), at, text, *found)
 
 

@@ -21,6 +21,7 @@ from tcetl.feeds.markdown import FENCE
 from tcetl.feeds.source import Source
 
 _LONGEST: Final = 500  # characters of a description
+_LONGEST_HEADING: Final = 200
 _HEADING: Final = re.compile(r"#{1,6}\s+(.*?)[\s#]*|([^-*•|].{2,150}):")
 _REFERENCES: Final = re.compile(
     r"\b(?:references?|sources?|further reading|read more|see also|credits?|acknowledge?ments?|about|contact)\b",
@@ -114,7 +115,8 @@ class _Text:
             self._in_fence = not self._in_fence
             return
         found = list(candidates(line))
-        heading = None if self._in_fence else _HEADING.fullmatch(line.strip())
+        is_short = len(line) <= _LONGEST_HEADING
+        heading = _HEADING.fullmatch(line.strip()) if is_short and not self._in_fence else None
         if heading and not any(one.defanged for one in found):
             self._heading = heading[1] or heading[2] or ""
         if not found:
@@ -139,11 +141,13 @@ class _Text:
 
     def _description(self, line: str, found: Sequence[Candidate]) -> str:
         """The heading, and the line where it says more than the values."""
-        words = " ".join(_BULLET.sub("", line, count=1).replace("|", " ").split())
-        left = words
+        text = _BULLET.sub("", line[: 2 * _LONGEST], count=1)
         for one in found:
-            left = left.replace(one.text, "")
-        parts = [self._heading, words if re.search(r"\w{2}", left) else ""]
+            if one.start >= 2 * _LONGEST:
+                break
+            text = text.replace(one.text, "")
+        words = " ".join(line[: 2 * _LONGEST].replace("|", " ").split()) if re.search(r"\w{2}", text) else ""
+        parts = [self._heading, _BULLET.sub("", words, count=1)]
         return ": ".join(part for part in parts if part)[:_LONGEST]
 
 
