@@ -56,7 +56,7 @@ class Stix1Reader:
             said = self._indicator(part)
             for one in part.iter():
                 if local(one) in ("Observable", "Object") and (name := one.get("idref")):
-                    self._named[name] = said
+                    self._named[name] = _longer_valid(self._named.get(name, said), said)
         elif kind not in ("STIX_Header", "Observable") and part.get("idref") is None:
             self.others[kind] += 1
 
@@ -95,6 +95,10 @@ class Stix1Reader:
             expired = bool(of.until) and not self.expired and of.until < self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
             if isinstance(item, Refusal):
                 whole: Finding | Refusal = item
+            elif of.negated and not said.negated:
+                whole = Refusal(
+                    item.value, "negated-value", "the indicator that names it says that it must not be there"
+                )
             elif expired:
                 whole = Refusal(item.value, "expired", f"the indicator was valid until {of.until}", "option expired")
             else:
@@ -143,6 +147,11 @@ class Stix1Reader:
             _marked(part),
             part.get("negate") == "true",
         )
+
+
+def _longer_valid(one: _Said, other: _Said) -> _Said:
+    """Return that of two indicators of one observable whose time is over later, if ever."""
+    return max(one, other, key=lambda said: (not said.until, said.until))
 
 
 def _outermost(part: Element, name: str) -> Iterator[Element]:

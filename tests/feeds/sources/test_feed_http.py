@@ -313,3 +313,13 @@ def test_what_is_no_address_or_no_feed(web):
             fetch(address, OPEN)
     with pytest.raises(FeedError, match=r"connection refused|timed out|cannot be fetched"):
         fetch("http://127.0.0.1:1/x", OPEN)
+
+
+def test_through_a_proxy_names_are_its_business_and_addresses_are_not(web):
+    web.serve("http://feeds.example/list.txt", LIST)
+    how = Fetching(retries=0, proxies={"http": web.url()})
+    assert values(open_feed("http://feeds.example/list.txt", fetching=how)) == ["192.0.2.1", "192.0.2.2"]
+    for host in ("127.0.0.2", "localhost", "10.0.0.1"):
+        with pytest.raises(FeedError, match="not on the public internet"):
+            fetch(f"http://{host}/list.txt", how)
+    assert [one.path for one in web.asked] == ["http://feeds.example/list.txt"]

@@ -185,6 +185,29 @@ def test_what_an_indicator_says_holds_for_what_it_names_elsewhere(tmp_path):
     assert (len(rows), rejects) == (3, [])
 
 
+def test_of_several_indicators_of_one_observable_the_longest_valid_counts(tmp_path):
+    def indicator(ident, until="", attributes=""):
+        end = f"<indicator:Valid_Time_Position><indicator:End_Time>{until}</indicator:End_Time>" if until else ""
+        end += "</indicator:Valid_Time_Position>" if until else ""
+        return f'<stix:Indicator {attributes}>{end}<indicator:Observable idref="{ident}"/></stix:Indicator>'
+
+    observables = "".join(
+        observable(f"<DomainName:Value>{name}.example</DomainName:Value>", ident=name) for name in ("one", "two")
+    )
+    _, rows, rejects = read(
+        tmp_path,
+        package(
+            indicator("one", "2018-01-01T00:00:00Z"),
+            indicator("one"),
+            indicator("one", "2019-01-01T00:00:00Z"),
+            indicator("two", attributes='negate="true"'),
+            f"<stix:Observables>{observables}</stix:Observables>",
+        ),
+    )
+    assert [row["value"] for row in rows] == ["one.example"]
+    assert [(row["raw"], row["code"]) for row in rejects] == [("two.example", "negated-value")]
+
+
 LAUGHS = '<!DOCTYPE ioc [<!ENTITY a "ha">' + "".join(
     f'<!ENTITY {chr(98 + n)} "{f"&{chr(97 + n)};" * 10}">' for n in range(9)
 ) + "]>"  # fmt: skip
