@@ -358,6 +358,8 @@ def bulk_to_lake(
 ) -> Dataset:
     """Stream *owner*'s bulk report into one published Parquet dataset.
 
+    Records of the report that are no indicators are kept beside the dataset and counted in it (``rejected``).
+
     Args:
         tc: The connection.
         owner: Owner whose JSON bulk report is enabled.
@@ -379,6 +381,7 @@ def bulk_to_lake(
             run_id=run_id,
             source=f"{tc.settings.host}/{owner}",
             details={"owner": owner, "kind": "bulk"},
+            rejects=lambda: download.rejects,
         )
 
 

@@ -111,6 +111,7 @@ def _print(dataset: "Dataset", *, json: bool) -> None:
         {
             "indicators": dataset.rows,
             "by type": by_reason(dataset.by_type),
+            "rejected": f"{dataset.rejected:,}: see {dataset.rejects_path}" if dataset.rejected else 0,
             "Parquet": f"{decimal(dataset.bytes)} in {counted(len(dataset.files), 'file')}",
             "path": dataset.path,
             "manifest": dataset.manifest_path,

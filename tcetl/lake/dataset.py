@@ -15,6 +15,7 @@ from tcetl.lake.parts import File
 from tcetl.schema import INDICATORS, SCHEMA_VERSION, conform
 
 MANIFEST: Final = "_manifest.json"  # engines that read a whole folder pass over names with an underscore
+REJECTS_FILE: Final = "_rejects.ndjson"
 LATEST: Final = "LATEST"
 _BATCH_ROWS: Final = 16_384  # an export holds a few batches, each several times over as text
 
@@ -28,6 +29,7 @@ class Dataset:
         run_id: The run that wrote it.
         files: Its Parquet files, with absolute paths.
         rows: Rows of all files.
+        rejected: Records of the source that are no indicators; :attr:`rejects_path` has them.
         bytes: Bytes of all files.
         by_type: Rows by indicator type.
         source: Where the records came from.
@@ -42,6 +44,7 @@ class Dataset:
     rows: int
     bytes: int
     by_type: dict[str, int]
+    rejected: int = 0
     source: str = ""
     details: dict[str, Any] = field(default_factory=dict)
     published_at: str = ""
@@ -52,9 +55,15 @@ class Dataset:
         """The dataset's manifest, a JSON file."""
         return self.path / MANIFEST
 
+    @property
+    def rejects_path(self) -> Path | None:
+        """Rows of REJECTS as NDJSON; None when nothing was rejected."""
+        return self.path / REJECTS_FILE if self.rejected else None
+
     def to_json(self) -> dict[str, Any]:
         """Return the dataset as JSON-ready values: small, for XComs and reports."""
-        return {**asdict(self), "path": str(self.path), "manifest_path": str(self.manifest_path)}
+        paths = {"path": self.path, "manifest_path": self.manifest_path, "rejects_path": self.rejects_path}
+        return asdict(self) | {name: path and str(path) for name, path in paths.items()}
 
     def verify(self) -> None:
         """Check that every file of the manifest is there with its size.
@@ -121,6 +130,7 @@ class _Manifest:
     source: str
     published_at: str
     rows: int
+    rejected: int
     bytes: int
     by_type: dict[str, int]
     details: dict[str, Any]

@@ -4,7 +4,7 @@ Layout of a lake::
 
     ROOT/LATEST                                       path of the dataset published last, relative to ROOT
     ROOT/v1/snapshot_date=2024-06-15/run=ID/          one dataset; the date is that of its first publication
-        part-0000.parquet  _manifest.json
+        part-0000.parquet  _manifest.json  _rejects.ndjson (where there are any)
 
 The manifest travels inside the folder, so that one rename publishes data and manifest together. An engine that reads
 every run takes ``ROOT/v1/**/*.parquet``; staging folders stand outside ``v1``.
@@ -21,6 +21,7 @@ from secrets import token_hex
 from typing import Any, Final
 from urllib.parse import quote
 
+import msgspec
 import pyarrow as pa
 
 from tcetl.atomic import AtomicFile, publish_errors, sync_directory
@@ -41,6 +42,7 @@ def publish(
     details: Mapping[str, Any] | None = None,
     rows_per_file: int = 4_000_000,
     bytes_per_file: int = 256 << 20,
+    rejects: Callable[[], pa.Table] | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Dataset:
     """Write *batches* as one dataset of the lake at *root* and publish it atomically, as the lake's latest.
@@ -56,6 +58,7 @@ def publish(
         details: More about the run for the manifest; JSON values.
         rows_per_file: Rows after which a further file is begun.
         bytes_per_file: Bytes on disk after which a further file is begun.
+        rejects: Asked once *batches* has ended: what of the source is no indicator (REJECTS).
         on_progress: Called with the rows written so far.
 
     Raises:
@@ -82,6 +85,7 @@ def publish(
             on_progress=on_progress,
         )
         now = datetime.now(UTC)
+        rejected = rejects().to_pylist() if rejects else []
         dataset = Dataset(
             path=fresh,
             run_id=run_id,
@@ -89,10 +93,15 @@ def publish(
             rows=sum(file.rows for file in written.files),
             bytes=sum(file.bytes for file in written.files),
             by_type=written.by_type,
+            rejected=len(rejected),
             source=source,
             details=dict(details or {}),
             published_at=now.isoformat(timespec="seconds").replace("+00:00", "Z"),
         )
+        if dataset.rejects_path:
+            with AtomicFile(dataset.rejects_path) as file:
+                for row in rejected:
+                    file.write(msgspec.json.encode(row) + b"\n")
         with AtomicFile(dataset.manifest_path) as manifest:
             manifest.write(write_manifest(dataset))
         place = _place(lake, run_id, now)

@@ -142,6 +142,30 @@ def test_load_then_bulk_then_export(
         assert (tmp_path / f"out.{form}").is_file()
 
 
+def test_records_of_a_report_that_are_no_indicators_are_counted_and_kept(
+    tcetl: Tcetl, connection: dict[str, str], tc_emulator: Emulator, tmp_path: Path
+) -> None:
+    tc_emulator.seed("Demo Source", 1)
+    good = {"id": 1, "ownerName": "Demo Source", "type": "Host", "summary": "a.example"}
+    report = {"indicator": [good, {"id": 2, "type": "Host", "x": "y" * 9_999}, "none"]}
+    for _ in range(2):
+        tc_emulator.add_fault("status", route="/v2/indicators/bulk/json", status=200, body=json.dumps(report))
+    shown = tcetl("bulk", env=connection)
+    assert "rejected    2: see" in shown.stdout
+    published = json.loads(tcetl("bulk", "--run-id", "one", "--json", env=connection).stdout)
+    assert (published["rows"], published["rejected"]) == (1, 2)
+    assert json.loads(Path(published["manifest_path"]).read_text())["rejected"] == 2
+    rejects = [json.loads(line) for line in Path(published["rejects_path"]).read_text().splitlines()]
+    assert [(row["row"], row["pointer"], row["code"]) for row in rejects] == [
+        (2, "/indicator/1", "no-ownername"),
+        (3, "/indicator/2", "not-an-object"),
+    ]
+    assert rejects[0]["raw"].startswith('{"id": 2')
+    assert len(rejects[0]["raw"]) == 2_000
+    query = f"SELECT count(*) FROM read_parquet('{tmp_path}/lake/v1/**/*.parquet')"
+    assert duckdb.sql(query).fetchall() == [(2,)], "the rejects do not disturb who reads the whole lake"
+
+
 def test_tables_for_people(tcetl: Tcetl, connection: dict[str, str], feed: Path) -> None:
     loaded = tcetl("load", feed, env=connection)
     assert "3 in 1 job" in loaded.stdout

@@ -14,8 +14,8 @@ from tcetl.pipeline import bulk_to_lake, retrieve_to_lake
 class ThreatConnectBulkDownloadOperator(ThreatConnectOperator):
     """Stream an owner's bulk report into one published Parquet dataset, in constant memory.
 
-    Returns ``dataset`` and ``manifest`` (paths), ``run_id``, ``owner``, ``rows``, ``bytes``, ``files`` (their number)
-    and ``by_type``.
+    Returns ``dataset`` and ``manifest`` (paths), ``run_id``, ``owner``, ``rows``, ``rejected`` (records that are no
+    indicators, kept beside the manifest), ``bytes``, ``files`` (their number) and ``by_type``.
 
     Args:
         lake: Root folder of the lake.
@@ -144,6 +144,7 @@ def _summary(dataset: Dataset, owner: str) -> dict[str, Any]:
         "run_id": dataset.run_id,
         "owner": owner,
         "rows": dataset.rows,
+        "rejected": dataset.rejected,
         "bytes": dataset.bytes,
         "files": len(dataset.files),
         "by_type": dataset.by_type,

@@ -22,6 +22,9 @@ IN_FLIGHT: Final = 4
 MOST_REJECTS: Final = 10_000
 """Records that may be unusable before the document is not taken for a report any more."""
 
+RAW_LIMIT: Final = 2_000
+"""Characters of such a record that are kept: enough to know it by, and little enough for all of them in memory."""
+
 
 class ReportReader:
     """Reads a JSON bulk report from a binary stream; iterate for its INDICATORS record batches, once.
@@ -135,7 +138,7 @@ def _row(reject: Reject, index: int, pointer: str) -> dict[str, Any]:
         "stage": "read",
         "row": index + 1,
         "pointer": f"{pointer}/{index}",
-        "raw": reject.raw,
+        "raw": reject.raw[:RAW_LIMIT],
         "field": reject.error.field,
         "code": reject.error.code,
         "reason": reject.error.reason,
