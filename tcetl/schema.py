@@ -207,8 +207,7 @@ REJECTS: Final = pa.schema(
 )
 """One row per input row that was not loaded: why, where it stood, and what it said. ``code`` is a slug of ours
 (``bad-url``) or the platform's (``0x1005``). ``summary`` is an indicator's, a group's name, or says what an association
-joins. Rows of stage ``duplicate`` were merged into another one and are counted
-apart."""
+joins. Rows of stage ``duplicate`` were merged into another one and are counted apart."""
 
 RECEIPTS: Final = pa.schema(
     [

@@ -85,7 +85,7 @@ def _send(  # noqa: PLR0917 - a file, where it stands and all that decides what 
     if known and known.was_empty and 0 < size == there:
         return record(phase="sent", ended_at=_now())
     attempts = known.attempts + 1 if known else 1
-    was_empty = known.was_empty if known else there == 0
+    was_empty = known.was_empty if known else None if there is None else there == 0
     known = record(attempts=attempts, bytes=size, was_empty=was_empty, started_at=_now())
     try:
         tc.files.upload(run.settings.owner, file.type, file.xid, content)

@@ -286,6 +286,39 @@ def test_files_of_groups_that_were_not_loaded_are_left(
     assert len(tc_emulator.journal(UPLOADS)) == 3
 
 
+def one_document(tmp_path: Path) -> Run:
+    (tmp_path / "x").write_bytes(b"x" * 1000)
+    row = {"type": "Document", "name": "D", "xid": "d", "file_name": "x", "content": str(tmp_path / "x")}
+    return planned(tmp_path / "run", groups=groups(row))
+
+
+@pytest.mark.parametrize("fault", [{"kind": "reset"}, {"kind": "status", "status": 502}])
+@pytest.mark.parametrize(("when", "sent"), [("before", 2), ("after", 1)])
+def test_a_file_of_unknown_outcome_is_asked_for_before_it_is_sent_again(  # noqa: PLR0917
+    tc: ThreatConnect, tc_emulator: "Emulator", tmp_path: Path, fault: dict[str, Any], when: str, sent: int
+) -> None:
+    tc_emulator.add_fault(**fault, route=UPLOADS, when=when)
+    assert submit(tc, one_document(tmp_path)).succeeded == 2
+    assert len(tc_emulator.journal(UPLOADS)) == sent
+    with tc.files.download(OWNER, "Document", "d") as stream:
+        assert stream.read() == b"x" * 1000
+
+
+def test_a_file_that_the_platform_cannot_take_fails_by_itself(
+    tc: ThreatConnect, tc_emulator: "Emulator", tmp_path: Path
+) -> None:
+    tc_emulator.add_fault("status", route=UPLOADS, status=500, count=None)
+    run = one_document(tmp_path)
+    with pytest.raises(RejectedRecordsError, match="1 of 2 records"):
+        submit(tc, run)
+    assert run.report().refused == {"file-upload": 1}
+    assert len(tc_emulator.journal(UPLOADS)) == 3
+    tc_emulator.clear_faults()
+    again = retry(run.path, tmp_path / "again")
+    assert [chunk.kind for chunk in again.chunks] == ["file"]
+    assert submit(tc, again).succeeded == 1
+
+
 def test_chunks_of_a_later_wave_wait_for_whoever_has_the_earlier_ones(tc: ThreatConnect, tmp_path: Path) -> None:
     run = planned(
         tmp_path / "run", groups=named_groups(2), associations=associations(((None, "xid-00"), (None, "xid-01")))

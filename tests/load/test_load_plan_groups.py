@@ -118,10 +118,17 @@ def test_labels_pins_and_labelled_attributes_of_indicators(tmp_path: Path) -> No
     assert record["attribute"] == [{"type": "Port", "value": "80", "pinned": False, "securityLabel": house}]
 
 
+def test_a_color_that_is_none_is_told_before_anything_is_planned(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match="the security label 'House' has the color '#00ff00'"):
+        planned(tmp_path / "run", groups=named_groups(1), labels=labels(("House", "#00ff00", "Ours")))
+    assert not Run.is_planned(tmp_path / "run")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # tcex's own
 def test_a_group_without_xid_gets_the_same_one_every_time(tmp_path: Path) -> None:
     from tcex.api.tc.v2.batch.batch import Batch
 
-    run = planned(tmp_path / "run", groups=groups({"type": "Threat", "name": "Ünë"}))
+    run = planned(tmp_path / "run", groups=groups({"type": "Threat", "name": "Ünë", "xid": ""}))
     (record,) = records(run, "group")
     assert record["xid"] == group_xid(OWNER, "Threat", "Ünë") == Batch.generate_xid([OWNER, "Threat", "Ünë"])
 
@@ -236,14 +243,13 @@ def test_an_association_is_one_from_either_end_and_however_its_group_is_called(t
     ("pair", "code"),
     [
         ((("Host", "a.example"), ("URL", "http://a.example/")), "no-association-type"),
-        (((None, "x"), ("Threat", "x")), "self-association"),
+        ((("Threat", "x"), ("Threat", "x")), "self-association"),
         (((None, "xid-00"), ("Threat", "xid-00")), "self-association"),
         (((None, None), ("Threat", "x")), "no-end"),
+        (((None, ""), ("Threat", "x")), "no-end"),
     ],
 )
 def test_what_is_no_association_is_rejected_with_its_row(tmp_path: Path, pair: Any, code: str) -> None:
-    if code == "self-association" and pair[0][1] == "x":
-        pair = (("Threat", "x"), ("Threat", "x"))
     run = planned(tmp_path / "run", groups=named_groups(1), associations=associations(pair))
     (reject,) = rejects(run)
     assert (reject["code"], reject["kind"], reject["row"]) == (code, "association", 1)

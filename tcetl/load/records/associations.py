@@ -72,7 +72,7 @@ def _with_end(rows: pl.DataFrame, side: int, named: pl.DataFrame, types: pl.Data
     """*rows* with one end settled: an id or else a ref, a group that has no xid of its own by the one made for it."""
     kind, ref, id_ = f"type_{side}", f"ref_{side}", f"id_{side}"
     rows = (
-        rows.with_columns(pl.when(pl.col(id_).is_null()).then(ref))
+        rows.with_columns(pl.when(pl.col(id_).is_null(), pl.col(ref) != "").then(ref))
         .join(types.rename({"xid": ref, "type": "its_type"}), on=ref, how="left")
         .join(named.rename({"type": kind, "name": ref, "xid": "made_xid"}), on=[kind, ref], how="left")
     )

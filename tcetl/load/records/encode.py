@@ -5,11 +5,14 @@ see keys that were never set, so those are cut out of the text afterwards. That 
 string a quote is always escaped, so ``,"rating":null`` can only be the key itself.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 import polars as pl
 import pyarrow as pa
+
+from tcetl.errors import LoadError
 
 MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
 """Times on the wire: whole seconds, UTC."""
@@ -17,13 +20,21 @@ MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
 Labels = Mapping[str, tuple[str, str]]
 """Security labels that the platform may have to make: name → color, description."""
 
+_COLOR: Final = re.compile("[0-9A-Fa-f]{6}")
 _INSIDE: Final = ("value", "source", "displayed", "pinned", "securityLabel", "color", "description", "path", "date")
 _LEADING: Final = ("fileName", "path")  # null, they may be the first in their object: a comma follows, none is before
 
 
 def labels_of(table: pa.Table | None) -> Labels:
-    """SECURITY_LABELS as a mapping; of two rows with one name, the one with the smaller color and description."""
+    """SECURITY_LABELS as a mapping; of two rows with one name, the one with the smaller color and description.
+
+    Raises:
+        LoadError: A color is none.
+    """
     rows = sorted((row["name"], row["color"], row["description"]) for row in (table.to_pylist() if table else []))
+    for name, color, _ in rows:
+        if _COLOR.fullmatch(color) is None:
+            raise LoadError(f"the security label {name!r} has the color {color!r}", hint="use six hex digits: FFC000")
     return {name: (color, description) for name, color, description in reversed(rows)}
 
 

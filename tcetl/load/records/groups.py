@@ -44,7 +44,7 @@ def settle(groups: pa.Table, owner: str, refusals: Refusals, labels: Labels, *, 
     rows = pl.DataFrame(groups.cast(schema.GROUPS))
     made = [xid or group_xid(owner, kind, name) for kind, name, xid in rows.select("type", "name", "xid").iter_rows()]
     rows = rows.with_columns(
-        xid=pl.Series(made, dtype=pl.String), named=pl.col("xid").is_null(), summary=pl.col("name")
+        xid=pl.Series(made, dtype=pl.String), named=pl.col("xid").fill_null("") == "", summary=pl.col("name")
     ).sort("type", "name", "xid")
     if delete:
         rows = rows.with_columns(content=pl.lit(None, pl.String))
