@@ -23,7 +23,7 @@ LARGEST = 6000  # bytes of a sample: small ones break in more places per second
 PIECES = (
     b'"', b"'", b",", b"\n", b"\r", b"\x00", b"\xff", b"\xfe\xff", b"#", b";", b"\t", b"\xc3", b"[", b"]", b"{", b"}",
     b"<", b">", b"http://", b"[.]", b'""', b"```", b"|", b"xn--",
-    b"\\", b"\\u0000", b"-1", b"1e999", b"null", b"PK\x03\x04", b"\x1f\x8b",
+    b"\\", b"\\u0000", b"\\ud800", b"-1", b"1e999", b"null", b"PK\x03\x04", b"\x1f\x8b",
     b"0.0.0.0 ", b"&a;", b"<!DOCTYPE x>", b"9" * 40, b"\xe2\x80\xa8", b"a." * 50,
 )  # fmt: skip
 

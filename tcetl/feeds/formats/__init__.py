@@ -8,7 +8,7 @@ from typing import Final
 
 from tcetl.errors import FeedError
 from tcetl.feeds.format import Format
-from tcetl.feeds.formats import csv, json, lines, misp, ndjson, openioc, parquet, report, stix, stix1, xlsx
+from tcetl.feeds.formats import csv, json, lines, misp, ndjson, openioc, otx, parquet, report, stix, stix1, xlsx
 from tcetl.feeds.source import Folder, Source
 
 FORMATS: Final[dict[str, Format]] = {
@@ -20,6 +20,7 @@ FORMATS: Final[dict[str, Format]] = {
         stix.FORMAT,
         stix1.FORMAT,
         openioc.FORMAT,
+        otx.FORMAT,
         ndjson.FORMAT,
         json.FORMAT,
         csv.FORMAT,

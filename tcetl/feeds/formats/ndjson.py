@@ -42,7 +42,7 @@ class NdjsonFeed(ObjectFeed):
                     continue
                 try:
                     yield Item(number, "", msgspec.json.decode(line))
-                except (msgspec.DecodeError, RecursionError) as error:
+                except (ValueError, RecursionError) as error:
                     reason = f"it is no JSON: {error}"
                     yield Malformed(number, line, "bad-json", reason, "one JSON object per line, without line breaks")
 
@@ -53,7 +53,7 @@ def _recognise(source: Source) -> bool:
         return (
             len(lines) == 2 and lines[1].lstrip().startswith(b"{") and isinstance(msgspec.json.decode(lines[0]), dict)
         )
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return False
 
 
