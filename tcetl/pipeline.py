@@ -29,7 +29,7 @@ from tcetl.load.diff import diff
 from tcetl.load.preview import Preview, preview
 from tcetl.schema import INDICATORS, REJECTS
 from tcetl.siem import ExportReport, export
-from tcetl.transform import TLP_LABELS, Normalised, associate, normalise
+from tcetl.transform import TLP_LABELS, ColumnMap, Normalised, associate, normalise
 
 OnProgress = Callable[[str, int, int | None], None]
 """Called with (stage, done, total or None) as a job goes on; the unit of done and total is the stage's own."""
@@ -56,6 +56,7 @@ def plan_feed(
     rating: float | None = None,
     confidence: int | None = None,
     tags: Sequence[str] = (),
+    columns: ColumnMap | None = None,
     groups: bool = False,
     max_records: int = MAX_RECORDS,
     max_bytes: int = MAX_BYTES,
@@ -72,6 +73,7 @@ def plan_feed(
         rating: Rating (0-5) for rows that bring none of their own.
         confidence: Confidence (0-100) for rows that bring none of their own.
         tags: Tags for every indicator.
+        columns: What the feed's columns mean; found by their names and values when None.
         groups: Load the reports, malware, events and so on of a STIX or MISP feed too, as groups with their indicators.
         max_records: Most records in a batch job, at most 25,000.
         max_bytes: Most bytes in a batch job.
@@ -88,10 +90,11 @@ def plan_feed(
         rating=rating,
         confidence=confidence,
         tags=tags,
+        columns=columns,
         on_progress=_stage(on_progress, "read"),
     )
     counts = asdict(normalised.counts)
-    tables = _grouped(opened, normalised) if groups else {}
+    tables = (_grouped(opened, normalised) if groups else {}) | {"occurrences": normalised.occurrences}
     counts["rows_read"] += sum(table.num_rows for table in tables.values())
     return plan(
         normalised.indicators,

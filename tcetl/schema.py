@@ -88,6 +88,9 @@ INDICATORS: Final = pa.schema(
         pa.field("last_seen", TIMESTAMP),
         pa.field("extra", pa.string()),  # a JSON object of the keys this schema does not know; null when none
         pa.field("origin", ORIGIN),
+        pa.field("external_date_added", TIMESTAMP),  # when the source added, and last changed, it
+        pa.field("external_last_modified", TIMESTAMP),
+        pa.field("external_date_expires", TIMESTAMP),
     ],
     metadata={"threatconnect.schema_version": str(SCHEMA_VERSION)},
 )

@@ -69,6 +69,9 @@ FIELD_IDS: Final = {
     "attributes.element.pinned": 55,
     "attributes.element.security_labels": 56,
     "attributes.element.security_labels.element": 57,
+    "external_date_added": 58,
+    "external_last_modified": 59,
+    "external_date_expires": 60,
 }
 """Field id by dotted path; ``element`` is the element of a list."""
 

@@ -1,7 +1,7 @@
 """Which column of a feed means what, by its name or, where names say nothing, by its values."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 import polars as pl
@@ -24,8 +24,28 @@ _REFERENCES: Final = 0.1  # distinct hosts per URL below which a column of URLs 
 class ColumnMap:
     """The feed's columns by what they mean; only ``value`` is needed.
 
-    ``type`` names the column that declares each row's type, ``value_type`` the type of all values. ``hashes`` are
-    columns with further hashes of the file that the value identifies, ``details`` columns that go into the description.
+    Attributes:
+        value: The indicator.
+        value_type: The type of all values, where no column says it.
+        type: What declares each row's type.
+        hashes: Further hashes of the file that the value identifies.
+        description: What is said of the indicator in words.
+        details: Go into the description with their names.
+        source: Where it is reported.
+        tags: Tags, between commas, semicolons or bars.
+        first_seen: When it was seen first.
+        last_seen: When it was seen last.
+        confidence: 0-100.
+        rating: 0-5.
+        tlp: Level of the Traffic Light Protocol; becomes a security label.
+        size: The file's size in bytes.
+        external_date_added: When the source added it.
+        external_last_modified: When the source changed it.
+        external_date_expires: Until when the source means it.
+        attributes: Columns that become attributes, with the attribute's type on the platform.
+        file_name: The name under which the file was found; becomes a file occurrence, as the next two.
+        path: The folder in which it was found.
+        found: When it was found there.
     """
 
     value: str
@@ -41,13 +61,21 @@ class ColumnMap:
     confidence: str | None = None
     rating: str | None = None
     tlp: str | None = None
+    size: str | None = None
+    external_date_added: str | None = None
+    external_last_modified: str | None = None
+    external_date_expires: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    file_name: str | None = None
+    path: str | None = None
+    found: str | None = None
 
     def used(self) -> set[str]:
         """Return the names of all columns that are taken."""
         taken: set[str] = set()
-        for field in fields(self):
-            named = getattr(self, field.name)
-            if field.name != "value_type" and named:
+        for each in fields(self):
+            named = getattr(self, each.name)
+            if each.name != "value_type" and named:
                 taken.update([named] if isinstance(named, str) else named)
         return taken
 

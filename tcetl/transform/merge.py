@@ -1,8 +1,9 @@
 """One indicator per identity: duplicates merge by rules that do not depend on the order of the rows.
 
-Of rows with the same type and summary, the one that stands first in the feed gives the origin. Rating, confidence and
-TLP level are the highest, ``first_seen`` the earliest, ``last_seen`` the latest, tags the sorted union, description and
-source the first in alphabetical order.
+Of rows with the same type and summary, the one that stands first in the feed gives the origin. Rating, confidence, TLP
+level and size are the highest; dates of a beginning (``first_seen``, ``external_date_added``) the earliest, all others
+the latest; tags and attribute values the sorted union; description and source the first in alphabetical order. A row
+that says nothing of something has no say in it.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from tcetl.feeds import FILE, PLACE, POINTER, ROW
+from tcetl.transform.attributes import JOINT, attribute_columns
 
 TAG_CELLS: Final = "\n"
 """Joins the tag cells of rows that merged."""
@@ -25,6 +27,10 @@ _RULES: Final = {
     "rating": pl.col("rating").max(),
     "confidence": pl.col("confidence").max(),
     "tlp": pl.col("tlp").max(),
+    "size": pl.col("size").max(),
+    "external_date_added": pl.col("external_date_added").min(),
+    "external_last_modified": pl.col("external_last_modified").max(),
+    "external_date_expires": pl.col("external_date_expires").max(),
     "tags": pl.col("tags").unique().sort().str.join(TAG_CELLS),
 }
 
@@ -53,6 +59,10 @@ class Merged:
         # Members of groups of several: those that repeat, and the first before them.
         members = keys.filter(pl.col("_same") | pl.col("_same").shift(-1, fill_value=False))
         rules = [rule for name, rule in _RULES.items() if name in rows.columns]
+        rules += [
+            pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).drop_nulls().unique().sort().str.join(JOINT))
+            for name in attribute_columns(rows)
+        ]
         self._merged = (
             rows[members[_AT]].with_columns(members[_GROUP]).group_by(_GROUP).agg(*rules).sort(_GROUP)
             if rules and not members.is_empty()

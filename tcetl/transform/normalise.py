@@ -42,12 +42,14 @@ class Normalised:
     """A feed, normalised.
 
     ``indicators`` is a table of INDICATORS, unique, sorted by type and summary; ``rejects`` a table of REJECTS, one row
-    per row that is no indicator (stages ``read`` and ``normalise``) or merged into one (stage ``duplicate``). ``notes``
-    are sentences on what was guessed or ignored, ``unused`` the feed's columns that nothing was taken from.
+    per row that is no indicator (stages ``read`` and ``normalise``) or merged into one (stage ``duplicate``);
+    ``occurrences`` a table of FILE_OCCURRENCES, of Files among the indicators. ``notes`` are sentences on what was
+    guessed or ignored, ``unused`` the feed's columns that nothing was taken from.
     """
 
     indicators: pa.Table
     rejects: pa.Table
+    occurrences: pa.Table
     counts: FeedCounts
     columns: ColumnMap
     unused: Sequence[str] = ()
@@ -118,13 +120,21 @@ def normalise(
     if not conflicting.is_empty():
         rejected.update(conflicting["code"].to_list())
         rejects.append(tables.rejects(conflicting, stage="normalise", severity="error", field=candidates.columns.value))
+    occurrences = tables.occurrences(whole)
     merged = Merged(whole)
     duplicates = merged.duplicates()
     rejects.append(
         tables.rejects(duplicates, stage="duplicate", severity="info", code="duplicate", field=candidates.columns.value)
     )
     return Normalised(
-        indicators=tables.indicators(merged, rating=rating, confidence=confidence, tags=tags),
+        indicators=tables.indicators(
+            merged,
+            rating=rating,
+            confidence=confidence,
+            tags=tags,
+            attributes=candidates.columns.attributes,
+        ),
+        occurrences=occurrences,
         rejects=pa.concat_tables(rejects),
         counts=FeedCounts(
             rows_read=rows_read,

@@ -7,15 +7,19 @@ import polars as pl
 
 from tcetl.feeds import PLACE, ROW
 from tcetl.transform import tlp
+from tcetl.transform.attributes import column_of
 from tcetl.transform.columns import ColumnMap
+from tcetl.transform.moments import WHAT as DATE
+from tcetl.transform.moments import begins_with_day, moments
 from tcetl.transform.notes import Notes
 from tcetl.transform.vocabulary import NOTHING
 
-_DATE: Final = (
-    r"^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]+([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?)? ?(?:UTC|Z|GMT|[+-]00:?00)?$"
-)
+# Roles that stand for a column each, and are read alone.
+_DATES: Final = (
+    "first_seen", "last_seen", "external_date_added", "external_last_modified", "external_date_expires", "found",
+)  # fmt: skip
+_PLAIN: Final = ("source", "tags", "rating", "confidence", "tlp", "size", "file_name", "path", *_DATES)
 _WORDS: Final = f"{ROW}_words"  # no feed's column begins with the reserved name
-_USUAL: Final = "%Y-%m-%d %H:%M:%S"
 _HASH: Final = r"^\s*(?:[0-9A-Fa-f]{64}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32})\s*$"
 
 
@@ -23,33 +27,41 @@ class Candidates:
     """Turns raw batches into candidates and notes the cells that say nothing usable.
 
     Columns: the place (``_row``, ``_pointer``, ``_file``), ``raw`` (the cell), ``value`` (with further hashes of the
-    same file), ``declared`` (the feed's word for the type, or null), and of ``description``, ``source``, ``tags`` (the
-    cell), ``first_seen``, ``last_seen``, ``rating``, ``confidence`` and ``tlp`` those that the feed has.
+    same file), ``declared`` (the feed's word for the type, or null), and of ``description``, the roles in `_PLAIN` and
+    the attributes (`column_of`) those that the feed has.
     """
 
     def __init__(self, columns: ColumnMap, notes: Notes) -> None:
         self.columns = columns
         self._notes = notes
+        self._roles = {role: column for role in _PLAIN if (column := getattr(columns, role))}
+        self._day_first: dict[str, bool] = {}
 
     def of(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the candidates of one raw frame, row by row."""
         at = self.columns
-        plain = {"source": at.source, "tags": at.tags, "first_seen": at.first_seen, "last_seen": at.last_seen,
-                 "rating": at.rating, "confidence": at.confidence, "tlp": at.tlp}  # fmt: skip
         said = frame.select(
             *(pl.col(name) for name in PLACE if name in frame.columns),
             pl.col(at.value).alias("raw"),
             self._value().alias("value"),
             (_said(at.type) if at.type else pl.lit(at.value_type, dtype=pl.String)).alias("declared"),
             *([self._description(frame)] if at.description or at.details else []),
-            *(_said(column).alias(role) for role, column in plain.items() if column),
+            *(_said(column).alias(role) for role, column in self._roles.items()),
+            *(_said(column).alias(column_of(column)) for column in at.attributes),
         )
-        read = said.with_columns(read(said[role]).alias(role) for role, (_, read) in _READ.items() if plain[role])
-        for role, (what, _) in _READ.items():
-            if column := plain[role]:
-                ignored = read[ROW].filter(read[role].is_null() & said[role].is_not_null())
-                self._notes.add(f"cells of '{column}' are no {what} and were ignored", ignored)
-        return read
+        read = {role: self._read(role, said[role]) for role in self._roles if role in _READ}
+        for role, cells in read.items():
+            ignored = said[ROW].filter(cells.is_null() & said[role].is_not_null())
+            self._notes.add(f"cells of '{self._roles[role]}' are no {_READ[role][0]} and were ignored", ignored)
+        return said.with_columns(cells.alias(role) for role, cells in read.items())
+
+    def _read(self, role: str, cells: pl.Series) -> pl.Series:
+        what, read = _READ[role]
+        if what != DATE:
+            return read(cells)
+        if role not in self._day_first and (found := begins_with_day(cells)) is not None:
+            self._day_first[role] = found
+        return moments(cells, day_first=self._day_first.get(role))
 
     def _value(self) -> pl.Expr:
         """The value cell; where it is a hash, the other hashes of the file behind it."""
@@ -83,25 +95,15 @@ def _said(column: str) -> pl.Expr:
     return pl.when(~text.str.contains(NOTHING)).then(text)
 
 
-def _moment(text: pl.Series) -> pl.Series:
-    moment = text.str.to_datetime(_USUAL, strict=False, time_unit="us", time_zone="UTC")
-    if moment.null_count() == text.null_count():
-        return moment
-    parts = pl.col("text").str.extract_groups(_DATE)
-    exact = pl.concat_str(parts.struct[0], pl.lit(" "), parts.struct[1].fill_null("00:00:00"))
-    read = exact.str.to_datetime(_USUAL, strict=False, time_unit="us", time_zone="UTC")
-    return text.to_frame("text").select(read).to_series()
-
-
 def _number(text: pl.Series, kind: type[pl.DataType], largest: int) -> pl.Series:
     number = text.cast(kind, strict=False)
     return number.set(~number.is_between(0, largest), None)
 
 
 _READ: Final[dict[str, tuple[str, Callable[[pl.Series], pl.Series]]]] = {
-    "first_seen": ("date (ISO 8601, UTC)", _moment),
-    "last_seen": ("date (ISO 8601, UTC)", _moment),
+    **dict.fromkeys(_DATES, (DATE, moments)),
     "rating": ("number from 0 to 5", lambda text: _number(text, pl.Float64, 5)),
     "tlp": ("level of the Traffic Light Protocol", tlp.levels),
     "confidence": ("whole number from 0 to 100", lambda text: _number(text, pl.Int32, 100)),
+    "size": ("number of bytes", lambda text: _number(text, pl.Int64, 2**62)),
 }

@@ -7,7 +7,8 @@ import polars as pl
 import pyarrow as pa
 
 from tcetl.feeds import FILE, POINTER, ROW, Feed
-from tcetl.schema import INDICATORS, ORIGIN, REJECTS
+from tcetl.schema import FILE_OCCURRENCES, INDICATORS, ORIGIN, REJECTS, empty_table
+from tcetl.transform.attributes import attribute_column
 from tcetl.transform.merge import Merged
 from tcetl.transform.notes import Notes
 from tcetl.transform.tags import TOO_LONG, tag_column
@@ -32,7 +33,13 @@ class Tables:
         self._constants: dict[tuple[str, object, int], pa.Array] = {}
 
     def indicators(
-        self, merged: Merged, *, rating: float | None, confidence: int | None, tags: Sequence[str]
+        self,
+        merged: Merged,
+        *,
+        rating: float | None,
+        confidence: int | None,
+        tags: Sequence[str],
+        attributes: Mapping[str, str],
     ) -> pa.Table:
         """Return merged rows as INDICATORS; *rating* and *confidence* stand in where a row has none."""
         defaults = {"rating": pl.lit(rating, dtype=pl.Float64), "confidence": pl.lit(confidence, dtype=pl.Int32)}
@@ -54,10 +61,27 @@ class Tables:
                 "tags": listed,
                 "origin": self._origin(frame),
             }
+            if attributes:
+                made["attributes"] = attribute_column(frame, attributes)
             if "tlp" in frame.columns:
                 made["security_labels"] = label_column(frame["tlp"])
             batches.append(self._batch(frame, INDICATORS, made))
         return pa.Table.from_batches(batches, schema=INDICATORS)
+
+    def occurrences(self, rows: pl.DataFrame) -> pa.Table:
+        """Return the FILE_OCCURRENCES of *rows* before merging, each once, with the first row that says it."""
+        keys = [name for name in ("file_name", "path", "found") if name in rows.columns]
+        if not keys:
+            return empty_table(FILE_OCCURRENCES)
+        said = (pl.col("type") == "File") & pl.any_horizontal(pl.col(name).is_not_null() for name in keys)
+        found = rows.filter(said).sort("summary", *keys, ROW)
+        once = found.unique(["summary", *keys], keep="first", maintain_order=True).rename(
+            {"found": "date"}, strict=False
+        )
+        batches = [
+            self._batch(piece, FILE_OCCURRENCES, {"origin": self._origin(piece)}) for piece in once.iter_slices(_ROWS)
+        ]
+        return pa.Table.from_batches(batches, schema=FILE_OCCURRENCES)
 
     def rejects(self, frame: pl.DataFrame, **constants: str) -> pa.Table:
         """Return rows with ``raw``, their place and any further columns of REJECTS; *constants* stand in every row."""

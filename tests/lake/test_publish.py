@@ -217,7 +217,7 @@ class TestOtherReaders:
         rows = duckdb.sql(f"SELECT name, field_id FROM parquet_schema('{dataset.files[0].path}')").fetchall()
         ids = [number for _, number in rows if number is not None]
 
-        assert sorted(ids) == sorted(FIELD_IDS.values()) == list(range(1, 58))
+        assert sorted(ids) == sorted(FIELD_IDS.values()) == list(range(1, 61))
         assert dict(rows)["exported_at"] == 23
 
     def test_file_metadata(self, tmp_path, batches):

@@ -253,7 +253,7 @@ def test_columns_that_are_not_there(tmp_path):
 
 def test_cells_that_are_no_date_or_number_are_noted_not_fatal(tmp_path):
     result = run(
-        tmp_path, "url,first_seen,confidence,rating\nhttp://a.example/,5/28/2021,150,high\nhttp://b.example/,,,\n"
+        tmp_path, "url,first_seen,confidence,rating\nhttp://a.example/,5/8/2021,150,high\nhttp://b.example/,,,\n"
     )
     assert [(r["first_seen"], r["confidence"], r["rating"]) for r in result.indicators.to_pylist()] == [(None,) * 3] * 2
     assert [note.split(" are no ")[0] for note in result.notes] == [

@@ -100,6 +100,9 @@ def _properties(kind: str) -> list[pl.Expr]:
         pl.col("description"),
         moment("first_seen", "firstSeen"),
         moment("last_seen", "lastSeen"),
+        moment("external_date_added", "externalDateAdded"),
+        moment("external_last_modified", "externalLastModified"),
+        moment("external_date_expires", "externalDateExpires"),
     ]
     if kind == "File":
         columns.append(pl.col("size"))

@@ -1,0 +1,141 @@
+"""What a feed's columns say of its indicators, and how it reaches the batch file."""
+
+import json
+import random
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+from tcetl.errors import FeedError
+from tcetl.feeds import open_feed
+from tcetl.pipeline import plan_feed
+from tcetl.schema import FILE_OCCURRENCES, INDICATORS
+from tcetl.transform import ColumnMap, normalise
+from tcetl.transform.moments import begins_with_day, moments
+
+MD5, SHA1 = "d41d8cd98f00b204e9800998ecf8427e", "da39a3ee5e6b4b0d3255bfef95601890afd80709"
+ROWS = [
+    "http://a.example/,C2,Lockbit,2025-01-02,2025-06-01,2025-02-01",
+    "hxxp://a[.]example/,dropper,Lockbit,2025-01-01,,2025-03-01",
+    "http://a.example/,C2,,,2025-05-01,",
+    "http://b.example/,,,,,",
+]
+COLUMNS = ColumnMap(
+    value="url",
+    external_date_added="added",
+    external_date_expires="until",
+    external_last_modified="changed",
+    attributes={"role": "Phase of Intrusion", "family": "Malware Family"},
+)
+
+
+def normalised(folder, text, columns):
+    path = folder / "feed.csv"
+    path.write_text(text)
+    result = normalise(open_feed(path), owner="O", columns=columns)
+    assert result.indicators.schema.equals(INDICATORS, check_metadata=True)
+    assert result.occurrences.schema.equals(FILE_OCCURRENCES, check_metadata=True)
+    for table in (result.indicators, result.rejects, result.occurrences):
+        table.validate(full=True)
+    return result
+
+
+def records(run):
+    return [
+        record
+        for chunk in sorted((run.path / "chunks").glob("*.json"))
+        for record in json.loads(chunk.read_bytes())["indicator"]
+    ]
+
+
+def test_attributes_and_external_dates_merge_and_are_sent(tmp_path):
+    path = tmp_path / "feed.csv"
+    path.write_text("url,role,family,added,until,changed\n" + "\n".join(ROWS) + "\n")
+    one, two = records(plan_feed(path, "O", tmp_path / "run", columns=COLUMNS))
+    assert one["attribute"] == [
+        {"type": "Malware Family", "value": "Lockbit"},
+        {"type": "Phase of Intrusion", "value": "C2"},
+        {"type": "Phase of Intrusion", "value": "dropper"},
+    ]
+    assert (one["externalDateAdded"], one["externalDateExpires"], one["externalLastModified"]) == (
+        "2025-01-01T00:00:00Z", "2025-06-01T00:00:00Z", "2025-03-01T00:00:00Z",
+    )  # fmt: skip
+    assert two == {"type": "URL", "text": "http://b.example/"}
+
+
+def test_shuffled_rows_give_the_same_bytes(tmp_path):
+    found = set()
+    rows = ROWS * 3 + [f"http://h{n % 9}.example/,r{n},f{n % 2},2025-01-0{n % 8 + 1},," for n in range(40)]
+    for seed in range(4):
+        random.Random(seed).shuffle(rows)
+        path = tmp_path / f"feed{seed}.csv"
+        path.write_text("url,role,family,added,until,changed\n" + "\n".join(rows) + "\n")
+        run = plan_feed(path, "O", tmp_path / f"run{seed}", columns=COLUMNS, tags=["x"])
+        found.add(b"".join(chunk.read_bytes() for chunk in sorted((run.path / "chunks").glob("*.json"))))
+    assert len(found) == 1
+
+
+def test_two_columns_of_one_attribute_type(tmp_path):
+    columns = ColumnMap(value="url", attributes={"a": "Note", "b": "Note"})
+    result = normalised(
+        tmp_path, "url,a,b\nhttp://a.example/,x,y\nhttp://b.example/,z,z\nhttp://c.example/,,\n", columns
+    )
+    said = [[(a["type"], a["value"]) for a in row] for row in result.indicators["attributes"].to_pylist()]
+    assert said == [[("Note", "x"), ("Note", "y")], [("Note", "z")], []]
+    assert result.unused == []
+
+
+def test_file_occurrences_and_sizes(tmp_path):
+    text = (
+        "hash,name,folder,when,bytes\n"
+        f"{MD5},a.exe,C:\\Temp,2025-01-01,5\n{MD5},a.exe,C:\\Temp,2025-01-01,7\n"
+        f"{MD5.upper()},b.exe,,,big\n{SHA1},,,,\nwww.example.com,c.exe,,,\n"
+    )
+    columns = ColumnMap(value="hash", file_name="name", path="folder", found="when", size="bytes")
+    result = normalised(tmp_path, text, columns)
+    said = [(o["summary"], o["file_name"], o["path"], o["origin"]["row"]) for o in result.occurrences.to_pylist()]
+    assert said == [(MD5.upper(), "a.exe", "C:\\Temp", 2), (MD5.upper(), "b.exe", None, 4)]
+    assert result.occurrences["date"][0].as_py() == datetime(2025, 1, 1, tzinfo=UTC)
+    assert result.indicators["size"].to_pylist() == [7, None, None]
+    assert result.notes == ["1 cells of 'bytes' are no number of bytes and were ignored (row 4)"]
+    run = plan_feed(tmp_path / "feed.csv", "O", tmp_path / "run", columns=columns)
+    sent = {record.get("md5"): record for record in records(run)}
+    assert [one["fileName"] for one in sent[MD5]["fileOccurrence"]] == ["a.exe", "b.exe"]
+
+
+def test_an_attribute_of_a_column_that_is_not_there(tmp_path):
+    with pytest.raises(FeedError, match="has no column role"):
+        normalised(tmp_path, "url\nhttp://a.example/\n", ColumnMap(value="url", attributes={"role": "Note"}))
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("2025-01-02T03:04:05.678+02:00", "2025-01-02 01:04:05"),
+        ("2025-01-02 03:04:05 -0530", "2025-01-02 08:34:05"),
+        ("2025-01-02T03:04", "2025-01-02 03:04:00"),
+        ("1735787045", "2025-01-02 03:04:05"),
+        ("1735787045123", "2025-01-02 03:04:05"),
+        ("12/22/2023 5:06", "2023-12-22 05:06:00"),
+        ("2/1/23", "2023-02-01 00:00:00"),
+        ("2025-13-01", None),
+        ("soon", None),
+        ("20250102", None),
+    ],
+)
+def test_moments(cell, expected):
+    found = moments(pl.Series([cell]), day_first=False)[0]
+    assert (found and f"{found:%Y-%m-%d %H:%M:%S}") == expected
+
+
+def test_a_date_with_slashes_means_what_its_column_shows(tmp_path):
+    assert [begins_with_day(pl.Series(cells)) for cells in (["22/1/2023"], ["1/22/2023"], ["1/2/2023"])] == [
+        True, False, None,
+    ]  # fmt: skip
+    assert begins_with_day(pl.Series(["22/1/2023", "1/22/2023"])) is None
+    shown = normalised(tmp_path, "url,first_seen\nhttp://a.example/,1/2/2023\nhttp://b.example/,13/2/2023\n", None)
+    assert [str(one.date()) for one in shown.indicators["first_seen"].to_pylist()] == ["2023-02-01", "2023-02-13"]
+    unclear = normalised(tmp_path, "url,first_seen\nhttp://a.example/,1/2/2023\n", None)
+    assert unclear.indicators["first_seen"].to_pylist() == [None]
+    assert "which is the day" in unclear.notes[0]
