@@ -11,6 +11,7 @@ from tcetl.feeds.records import COMMENT, Records
 
 _SAMPLE: Final = 200  # records looked at
 _DELIMITERS: Final = (",", "\t", ";", "|")
+_MOST_TITLES: Final = 4  # records above the one that names the columns
 _AGREE: Final = 0.8  # share of records that must have the same number of cells for the file to be a table
 
 _HASH: Final = r"[0-9A-Fa-f]{32,}"
@@ -30,11 +31,15 @@ _LONE_HEADER: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a table's cells are separated and what its columns are called; ``header`` tells if a record names them."""
+    """How a table's cells are separated and what its columns are called.
+
+    ``header`` is the number of records that stand before the data: none, or the one that names the columns and titles
+    above it.
+    """
 
     delimiter: str
     columns: tuple[str, ...]
-    header: bool
+    header: int
     skip_initial_space: bool
 
 
@@ -52,14 +57,27 @@ def table_dialect(lines: Sequence[str]) -> Dialect | None:
         return _lone_column(data)
     _, width, delimiter, rows = best
     spaced = _spaced(data, delimiter)
-    first = [cell.strip() for cell in rows[0]]
-    if len(first) == width and is_header(first, rows[1:]):
-        return Dialect(delimiter, column_names(first), header=True, skip_initial_space=spaced)
+    at = _header_at(rows, width)
+    if at is not None:
+        return Dialect(delimiter, column_names(map(str.strip, rows[at])), at + 1, spaced)
     for line in reversed(_comments_before_data(lines)):
         named = [cell.strip() for row in _records([line.lstrip(COMMENT).strip()], delimiter) for cell in row]
         if len(named) == width and is_header(named, rows):
-            return Dialect(delimiter, column_names(named), header=False, skip_initial_space=spaced)
-    return Dialect(delimiter, column_names([""] * width), header=False, skip_initial_space=spaced)
+            return Dialect(delimiter, column_names(named), 0, spaced)
+    return Dialect(delimiter, column_names([""] * width), 0, spaced)
+
+
+def _header_at(rows: Sequence[Sequence[str]], width: int) -> int | None:
+    """Return which of the first *rows* names the columns; above it stand titles, which leave most cells blank."""
+    for at, row in enumerate(rows[: _MOST_TITLES + 1]):
+        cells = [cell.strip() for cell in row]
+        is_title = 2 * sum(map(bool, cells)) <= width
+        if len(cells) == width and not is_title and is_header(cells, rows[at + 1 :]):
+            return at
+        if not is_title:
+            break
+    whole = bool(rows) and len(rows[0]) == width
+    return 0 if whole and is_header([cell.strip() for cell in rows[0]], rows[1:]) else None
 
 
 def is_header(cells: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
@@ -98,7 +116,7 @@ def _lone_column(data: Sequence[str]) -> Dialect | None:
     """A table of one column is a list whose first line names it."""
     name = data[0].strip().strip('"') if data else ""
     if _LONE_HEADER.fullmatch(name):
-        return Dialect(",", (name,), header=True, skip_initial_space=False)
+        return Dialect(",", (name,), 1, skip_initial_space=False)
     return None
 
 

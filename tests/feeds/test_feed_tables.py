@@ -216,3 +216,24 @@ def _small_blocks(self):
     data = self.open().read().splitlines(keepends=True)
     for at in range(0, len(data), 100):
         yield b"".join(data[at : at + 100])
+
+
+@pytest.mark.parametrize(
+    "title", ["Threat list of January\n", "Threat list,,\n\nAll rights reserved\n", '"Made by a\ntool",,\n']
+)
+def test_titles_above_the_header(tmp_path, title):
+    path = write(tmp_path, f"{title}ip,port,note\n192.0.2.1,443,x\n192.0.2.2,80,y\n192.0.2.3,80,z\n")
+    rows, rejects, feed = read(path)
+    assert list(feed.columns) == ["ip", "port", "note"]
+    assert [row["ip"] for row in rows] == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+    assert rows[0]["_row"] == title.count("\n") + 2
+    assert rejects == []
+    assert feed.comments[0].startswith(title.strip('",\n')[:6])
+
+
+def test_files_put_together_with_their_headers(tmp_path):
+    part = "url,x\n" + "http://a.example,1\n" * 5
+    path = write(tmp_path, part * 3)
+    assert [row for row, _ in values(path)] == [2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 14, 15, 16, 17, 18]
+    spaced = write(tmp_path, "".join(f"{line}\n#\n" for line in (part * 2).splitlines()), "spaced.csv")
+    assert len(values(spaced)) == 10

@@ -20,7 +20,7 @@ from tcetl.feeds.format import Format
 from tcetl.feeds.markdown import is_markdown
 from tcetl.feeds.notation import is_list
 from tcetl.feeds.records import Record, Records
-from tcetl.feeds.sniff import table_dialect
+from tcetl.feeds.sniff import column_names, table_dialect
 from tcetl.feeds.source import Source
 
 
@@ -58,23 +58,23 @@ class TableFeed:
         """Yield one batch per block of the file."""
         self._decoder = Decoder()
         self._comments = Comments()
-        skip_record = self.dialect.header
+        ahead = self.dialect.header
         line = 1
         carried: list[str] = []
         blocks = self._source.blocks()
         block = next(blocks, None)
-        if block is not None and skip_record:  # the header's own block may be plain but for what precedes the rows
+        if block is not None and ahead:  # the header's own block may be plain but for what precedes the rows
             head = Records(Decoder().lines(block), self.dialect.delimiter, self.dialect.skip_initial_space)
-            head.read(limit=1)
+            head.read(limit=ahead)
             *above, rest = block.split(b"\n", head.used)
-            if head.records and not head.unreadable and len(above) == head.used and rest:
-                self._comments.add(head.comments)
-                skip_record = False
+            if len(head.records) == ahead and not head.unreadable and len(above) == head.used and rest:
+                self._note(head.comments, head.records[:-1])
+                ahead = 0
                 line += head.used
                 block = rest
         while block is not None:
             following = next(blocks, None)
-            frame = None if carried or skip_record else self._plain(block, line)
+            frame = None if carried or ahead else self._plain(block, line)
             if frame is not None:
                 line += block.count(b"\n")
                 yield RawBatch(frame)
@@ -82,13 +82,17 @@ class TableFeed:
                 lines = carried + self._decoder.lines(block)
                 found = Records(lines, self.dialect.delimiter, self.dialect.skip_initial_space, final=following is None)
                 found.read()
-                self._comments.add(found.comments)
-                records = found.records[1:] if skip_record else found.records
-                skip_record = skip_record and not found.records
+                self._note(found.comments, found.records[:ahead][: self.dialect.header - 1])
+                records = found.records[ahead:]
+                ahead -= min(ahead, len(found.records))
                 yield self._batch(records, found, line)
                 carried = lines[found.used :]
                 line += found.used
             block = following
+
+    def _note(self, comments: Sequence[str], titles: Sequence[Record]) -> None:
+        """Take note of comment lines, and of the records that stand above the header."""
+        self._comments.add([*(" ".join(filter(None, record.cells)) for record in titles), *comments])
 
     def _plain(self, block: bytes, line: int) -> pl.DataFrame | None:
         """Return the block's frame, or None when it is not one well-formed record per line."""
@@ -111,6 +115,9 @@ class TableFeed:
             return None
         frame = pl.from_arrow(table)
         assert isinstance(frame, pl.DataFrame)
+        first = self.columns[0]
+        if self.dialect.header and (frame[first] == first).any():
+            return None  # files were put together with their headers
         if frame.height != block.count(b"\n") or any("\n" in cell for cell in frame.row(-1)):
             return None  # records span lines; or the last one goes on in the next block
         return frame.with_columns(pl.int_range(line, line + frame.height, dtype=pl.Int64).alias(ROW))
@@ -127,6 +134,8 @@ class TableFeed:
         for start, end, row in records:
             if len(row) > width and not any(cell.strip() for cell in row[width:]):
                 del row[width:]  # a delimiter too many at the end of the line
+            if self.dialect.header and column_names(map(str.strip, row)) == self.columns:
+                continue  # the header once more: files were put together
             if len(row) == width:
                 rows.append(line + start)
                 cells.append(row)
@@ -153,7 +162,7 @@ def _recognise(source: Source) -> bool:
     if source.foreign or is_markdown(source.lines):
         return False
     dialect = table_dialect(source.lines)
-    return dialect is not None and (dialect.header or not is_list(source.lines, surely=True))
+    return dialect is not None and (dialect.header > 0 or not is_list(source.lines, surely=True))
 
 
 FORMAT: Final = Format("csv", "any delimited table: CSV, TSV and their kin", TableFeed, _recognise)
