@@ -8,9 +8,14 @@ _MAC_BLANK: Final = 0xCA
 
 
 class Decoder:
-    """Decodes lines as UTF-8 and, line by line, what is not UTF-8 in an old encoding; counts the latter."""
+    """Decodes lines as UTF-8 and, line by line, what is not UTF-8 in an old encoding; counts the latter.
 
-    def __init__(self) -> None:
+    Args:
+        notes: What is known of the encoding already.
+    """
+
+    def __init__(self, notes: Sequence[str] = ()) -> None:
+        self._notes = notes
         self.guessed: dict[str, int] = {}
 
     def lines(self, block: bytes) -> list[str]:
@@ -21,10 +26,13 @@ class Decoder:
             return [self._line(line) for line in block.removesuffix(b"\n").split(b"\n")]
 
     def notes(self) -> Sequence[str]:
-        """Return one sentence per old encoding met."""
+        """Return what was known, and one sentence per old encoding met."""
         return [
-            f"{count} lines are not UTF-8 and were read as {encoding}"
-            for encoding, count in sorted(self.guessed.items())
+            *self._notes,
+            *(
+                f"{count} lines are not UTF-8 and were read as {encoding}"
+                for encoding, count in sorted(self.guessed.items())
+            ),
         ]
 
     def _line(self, line: bytes) -> str:

@@ -11,7 +11,7 @@ from typing import BinaryIO, Final, Protocol, cast, runtime_checkable
 
 from tcetl.errors import FeedError
 from tcetl.feeds.decode import Decoder
-from tcetl.feeds.text import BLOCK_SIZE, foreign, text_blocks, text_pieces
+from tcetl.feeds.text import BLOCK_SIZE, foreign, text_blocks, text_pieces, unmarked_utf16
 from tcetl.feeds.unpack import Unpacking, archived, seekable, unpack
 
 Opener = Callable[[], BinaryIO]
@@ -86,6 +86,11 @@ class Source:
         """Yield the text in pieces cut anywhere, for the parser of a document that may be one long line."""
         with self.open() as stream:
             yield from text_pieces(stream)
+
+    def decoder(self) -> Decoder:
+        """Return what decodes the lines of `blocks`, one for each time they are read."""
+        encoding = unmarked_utf16(self.head)
+        return Decoder([f"the file is {encoding} without a byte order mark"] if encoding else ())
 
     @cached_property
     def foreign(self) -> str | None:

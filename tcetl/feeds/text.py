@@ -9,6 +9,7 @@ from tcetl.errors import FeedError
 BLOCK_SIZE: Final = 4 << 20
 """Bytes read at a time: large enough that the cost per block vanishes, small enough to stay in the cache's reach."""
 
+_UTF16_SAMPLE: Final = 400
 _LONGEST_LINE: Final = 16 << 20
 _BOMS: Final = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF8, None),
@@ -66,6 +67,15 @@ def foreign(head: bytes) -> str | None:
     return found or ("binary data" if b"\x00" in head else None)
 
 
+def unmarked_utf16(head: bytes) -> str | None:
+    """Return the encoding of a text that is UTF-16 without a byte order mark, which shows in its many zero bytes."""
+    first = head[:_UTF16_SAMPLE]
+    for encoding, zeros, others in (("utf-16-le", first[1::2], first[::2]), ("utf-16-be", first[::2], first[1::2])):
+        if len(zeros) > 1 and zeros.count(0) >= 0.9 * len(zeros) and others.count(0) == 0:
+            return encoding
+    return None
+
+
 def text_pieces(stream: BinaryIO, size: int = BLOCK_SIZE) -> Iterator[bytes]:
     """Yield the text of *stream* in pieces cut anywhere, without byte order mark, UTF-16/32 and lone CR line ends."""
     first = True
@@ -73,7 +83,7 @@ def text_pieces(stream: BinaryIO, size: int = BLOCK_SIZE) -> Iterator[bytes]:
     lone_cr = False
     while piece := stream.read(size):
         if first:
-            mark, encoding = next(((m, e) for m, e in _BOMS if piece.startswith(m)), (b"", None))
+            mark, encoding = next(((m, e) for m, e in _BOMS if piece.startswith(m)), (b"", unmarked_utf16(piece)))
             piece = piece[len(mark) :]
             decoder = codecs.getincrementaldecoder(encoding)("replace") if encoding else None
         if decoder:

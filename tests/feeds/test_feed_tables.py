@@ -237,3 +237,11 @@ def test_files_put_together_with_their_headers(tmp_path):
     assert [row for row, _ in values(path)] == [2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 14, 15, 16, 17, 18]
     spaced = write(tmp_path, "".join(f"{line}\n#\n" for line in (part * 2).splitlines()), "spaced.csv")
     assert len(values(spaced)) == 10
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_a_mark_is_told_and_reported(tmp_path, encoding):
+    path = write(tmp_path, "url,x\r\nhttp://a.example/ü,ж\r\n".encode(encoding))
+    rows, _, feed = read(path)
+    assert [(row["url"], row["x"]) for row in rows] == [("http://a.example/ü", "ж")]
+    assert list(feed.notes) == [f"the file is {encoding} without a byte order mark"]

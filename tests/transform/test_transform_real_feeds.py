@@ -1,6 +1,7 @@
 """Real published feeds, where the folder that holds them is present: docs/feeds-checked.md is true of them."""
 
 import csv
+import json
 import os
 import re
 from collections import Counter
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tcetl.errors import FeedError
-from tcetl.feeds import open_feed
+from tcetl.feeds import open_feed, stated_records
 from tcetl.transform import normalise
 
 SHARED = Path(os.environ.get("TCETL_SHARED", Path(__file__).parents[3] / "shared"))
@@ -90,3 +91,29 @@ def test_lists_by_an_independent_count():
 def test_what_holds_no_indicators_says_so(name, found):
     with pytest.raises(FeedError, match=found):
         normalise(open_feed(FEEDS / name), owner="O")
+
+
+def test_no_file_is_left_out():
+    named = {name.rstrip("/") for name in table()} | {"cisa-kev.json", "warninglists", "SOURCES.md"}
+    assert {path.name for path in FEEDS.iterdir()} <= named
+
+
+@pytest.mark.parametrize(
+    ("name", "stated"), [("cisa-kev.json", 1404), ("feodotracker.csv", 28), ("tweetfeed-hosts.txt", 4875)]
+)
+def test_feeds_have_as_many_records_as_they_say(name, stated):
+    feed = open_feed(FEEDS / name)
+    assert sum(batch.rows_read for batch in feed.batches()) == stated
+    assert stated_records(feed.comments) == stated
+
+
+def test_a_feed_that_was_cut_says_how_many_records_it_should_have():
+    feed = open_feed(FEEDS / "threatfox.csv")
+    assert sum(batch.rows_read for batch in feed.batches()) == 6
+    assert stated_records(feed.comments) == 1_217_668
+
+
+def test_warning_lists_are_read_as_lists():
+    for path in (FEEDS / "warninglists").glob("*.json"):
+        values = [value for batch in open_feed(path, records="/list").batches() for value in batch.frame["value"]]
+        assert values == json.loads(path.read_text())["list"]

@@ -41,7 +41,7 @@ class TableFeed:
         self.columns: Sequence[str] = dialect.columns
         self.dialect = dialect
         self._source = source
-        self._decoder = Decoder()
+        self._decoder = self._source.decoder()
         self._comments = Comments()
 
     @property
@@ -56,7 +56,7 @@ class TableFeed:
 
     def batches(self) -> Iterator[RawBatch]:
         """Yield one batch per block of the file."""
-        self._decoder = Decoder()
+        self._decoder = self._source.decoder()
         self._comments = Comments()
         ahead = self.dialect.header
         line = 1

@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from tcetl.feeds.base import ROW, Malformed, RawBatch, reject_table
 from tcetl.feeds.comments import Comments
-from tcetl.feeds.decode import Decoder
 from tcetl.feeds.format import Format
 from tcetl.feeds.markdown import is_markdown
 from tcetl.feeds.notation import REMARK, VALUE, is_list, read_lines
@@ -26,7 +25,7 @@ class ListFeed:
         self.name = name
         self.file = source.location
         self._source = source
-        self._decoder = Decoder()
+        self._decoder = self._source.decoder()
         self._comments = Comments()
 
     @property
@@ -41,7 +40,7 @@ class ListFeed:
 
     def batches(self) -> Iterator[RawBatch]:
         """Yield one batch per block of the file."""
-        self._decoder = Decoder()
+        self._decoder = self._source.decoder()
         self._comments = Comments()
         line = 1
         for block in self._source.blocks():

@@ -6,7 +6,6 @@ from typing import Final
 import msgspec
 
 from tcetl.feeds.base import Malformed
-from tcetl.feeds.decode import Decoder
 from tcetl.feeds.format import Format
 from tcetl.feeds.objects import Item, ObjectFeed
 from tcetl.feeds.source import Source
@@ -25,7 +24,7 @@ class NdjsonFeed(ObjectFeed):
 
     def __init__(self, source: Source, name: str, *, explode: str | None = None) -> None:
         super().__init__(source, name, explode=explode)
-        self._decoder = Decoder()
+        self._decoder = self._source.decoder()
 
     @property
     def notes(self) -> Sequence[str]:
@@ -33,7 +32,7 @@ class NdjsonFeed(ObjectFeed):
         return self._decoder.notes()
 
     def _items(self) -> Iterator[Item | Malformed]:
-        self._decoder = Decoder()
+        self._decoder = self._source.decoder()
         number = 0
         for block in self._source.blocks():
             for line in self._decoder.lines(block):

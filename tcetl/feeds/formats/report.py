@@ -14,7 +14,6 @@ import polars as pl
 
 from tcetl.errors import FeedError
 from tcetl.feeds.base import POINTER, ROW, Malformed, RawBatch, reject_table
-from tcetl.feeds.decode import Decoder
 from tcetl.feeds.extract import Candidate, candidates, is_defanged
 from tcetl.feeds.format import Format
 from tcetl.feeds.markdown import FENCE
@@ -60,7 +59,7 @@ class ReportFeed:
         self._defangs = any(is_defanged(line) for line in source.lines)
         self._source = source
         self._bare = bare
-        self._decoder = Decoder()
+        self._decoder = self._source.decoder()
 
     @property
     def notes(self) -> Sequence[str]:
@@ -69,7 +68,7 @@ class ReportFeed:
 
     def batches(self) -> Iterator[RawBatch]:
         """Yield one batch per block of the file."""
-        self._decoder = Decoder()
+        self._decoder = self._source.decoder()
         text = _Text(defangs=self._defangs)
         line = 1
         found = 0
