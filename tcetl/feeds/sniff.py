@@ -47,7 +47,8 @@ def table_dialect(lines: Sequence[str]) -> Dialect | None:
     """Return the dialect of the table that *lines* begin, or None when they are no table of several columns."""
     best: tuple[float, int, str, list[list[str]]] | None = None
     for delimiter in _DELIMITERS:
-        rows = _records(lines, delimiter)
+        # A line that begins with a semicolon is a comment to many lists, and hardly ever a record with a blank cell.
+        rows = _records([line for line in lines if not line.startswith(";")] if delimiter == ";" else lines, delimiter)
         width, agreeing = Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0)
         share = agreeing / max(len(rows), 1)
         if (width > 1 and share >= _AGREE) and (best is None or (share, width) > best[:2]):

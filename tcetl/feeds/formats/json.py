@@ -1,5 +1,6 @@
 """JSON documents: a list of records anywhere in an envelope, or records under their ids."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -12,6 +13,8 @@ from tcetl.feeds.objects import Item, ObjectFeed, facts
 from tcetl.feeds.source import Source
 
 _KEY: Final = "key"
+# A list of values may begin with a bracket as well: [Adblock Plus 2.0].
+_BEGINS: Final = re.compile(rb'\s*(?:\{\s*["}]|\[\s*(?:[\[{"\]]|-?[0-9]|true|false|null))')
 
 
 class JsonFeed(ObjectFeed):
@@ -68,7 +71,7 @@ class JsonFeed(ObjectFeed):
 
 
 def _recognise(source: Source) -> bool:
-    return source.text.lstrip()[:1] in (b"{", b"[") and beginning(source) is not None
+    return _BEGINS.match(source.text) is not None and beginning(source) is not None
 
 
 FORMAT: Final = Format(
