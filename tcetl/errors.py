@@ -101,6 +101,14 @@ class FeedError(TcetlError):
     """A feed cannot be used: empty, an HTML page, no usable column, unreadable."""
 
 
+class EmptyFeedError(FeedError):
+    """A feed is what it should be, but holds no rows."""
+
+
+class NothingNewError(FeedError):
+    """The provider says that a feed is as it was when it was last loaded: there is nothing to do."""
+
+
 class LoadError(TcetlError):
     """A load cannot be planned or went wrong as a whole: no chunk is owed silently."""
 

@@ -12,24 +12,26 @@ Airflow's operators and the ``tcetl`` command are two thin faces on these functi
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import pyarrow as pa
+from upath import UPath
 
+from tcetl.catalogue import FeedDefinition, read, undeclared
 from tcetl.client import ThreatConnect
 from tcetl.client.batch import BatchSettings
-from tcetl.errors import FeedError, LoadError
-from tcetl.feeds import Feed, GroupedFeed, open_feed
+from tcetl.errors import LoadError
+from tcetl.feeds.sources import FetchState
 from tcetl.lake import Dataset, open_dataset, publish
 from tcetl.load import MAX_BYTES, MAX_RECORDS, LoadReport, MaxErrors, Run, plan, rehearse, retry, submit
 from tcetl.load.diff import diff
 from tcetl.load.preview import Preview, preview
 from tcetl.schema import INDICATORS, REJECTS
 from tcetl.siem import ExportReport, export
-from tcetl.transform import TLP_LABELS, ColumnMap, Normalised, associate, normalise
+from tcetl.transform import TLP_LABELS, ColumnMap
 
 OnProgress = Callable[[str, int, int | None], None]
 """Called with (stage, done, total or None) as a job goes on; the unit of done and total is the stage's own."""
@@ -47,11 +49,12 @@ class Submitting(TypedDict, total=False):
 
 
 def plan_feed(
-    feed: AnyPath,
+    feed: AnyPath | FeedDefinition,
     owner: str,
     run_dir: AnyPath,
     *,
     format: str = "auto",  # noqa: A002 - the word users know
+    state: AnyPath | None = None,
     settings: BatchSettings | None = None,
     rating: float | None = None,
     confidence: int | None = None,
@@ -65,10 +68,13 @@ def plan_feed(
     """Turn the feed at *feed* into a planned load at *run_dir*: batch files, rejects and counts; nothing is sent.
 
     Args:
-        feed: The feed: a path, a pattern of paths, or an address, as :func:`tcetl.feeds.open_feed` takes it.
+        feed: The feed: a path, a pattern of paths, or an address, as :func:`tcetl.feeds.open_feed` takes it; or one
+            that is declared (see :func:`tcetl.catalogue.find`), which says the rest itself.
         owner: ThreatConnect owner that the indicators are for.
         run_dir: Directory to make; a directory that already holds a finished plan is refused.
         format: ``auto``, or one of the formats that :func:`tcetl.feeds.open_feed` names.
+        state: File that remembers what was fetched, so that only what is new is loaded; it moves on when a load has
+            ended well.
         settings: Batch job settings; the defaults of :class:`BatchSettings` for *owner* when None.
         rating: Rating (0-5) for rows that bring none of their own.
         confidence: Confidence (0-100) for rows that bring none of their own.
@@ -81,37 +87,50 @@ def plan_feed(
 
     Raises:
         FeedError: The feed is missing, empty, not a feed, or has no usable column.
+        DriftError: A declared feed is not as it should be.
+        NothingNewError: The provider says that nothing is new since the last load.
         LoadError: *run_dir* already holds a plan, or the plan cannot be written.
     """
-    opened = open_feed(feed, format=format)
-    normalised = normalise(
-        opened,
+    definition = feed if isinstance(feed, FeedDefinition) else undeclared(feed, format)
+    known = FetchState(state) if state is not None else None
+    reading = read(
+        definition.adjusted(rating=rating, confidence=confidence, tags=tags),
         owner=owner,
-        rating=rating,
-        confidence=confidence,
-        tags=tags,
+        state=known,
         columns=columns,
+        groups=groups,
         on_progress=_stage(on_progress, "read"),
     )
-    counts = asdict(normalised.counts)
-    tables = (_grouped(opened, normalised) if groups else {}) | {"occurrences": normalised.occurrences}
-    counts["rows_read"] += sum(table.num_rows for table in tables.values())
-    return plan(
-        normalised.indicators,
-        normalised.rejects,
+    run = plan(
+        reading.indicators,
+        reading.rejects,
         run_dir,
         settings=settings or BatchSettings(owner=owner),
-        counts=counts,
+        counts={**reading.counts, "rows_read": reading.counts["rows_read"] + reading.beside},
+        groups=reading.groups,
+        associations=reading.associations,
+        occurrences=reading.occurrences,
         labels=TLP_LABELS,
         max_records=max_records,
         max_bytes=max_bytes,
-        **tables,
     )
+    if known is not None:
+        known.keep(_fetched(run))
+    return run
+
+
+def commit_fetched(run: Run) -> None:
+    """Let what was learnt in fetching the feed of *run* count, now that it is loaded; see ``state`` of `plan_feed`."""
+    FetchState.commit_kept(_fetched(run))
+
+
+def _fetched(run: Run) -> UPath:
+    return UPath(run.path) / "fetched.json"
 
 
 def load_feed(
     tc: ThreatConnect,
-    feed: AnyPath,
+    feed: AnyPath | FeedDefinition,
     owner: str,
     run_dir: AnyPath,
     *,
@@ -124,7 +143,8 @@ def load_feed(
 
     Args:
         tc: The connection.
-        feed: The feed: a path, a pattern of paths, or an address, as :func:`tcetl.feeds.open_feed` takes it.
+        feed: The feed: a path, a pattern of paths, or an address, as :func:`tcetl.feeds.open_feed` takes it; or one
+            that is declared (see :func:`tcetl.catalogue.find`), which says the rest itself.
         owner: ThreatConnect owner to load into; it must exist.
         run_dir: The load's directory: what was planned, sent and answered.
         settings: Batch job settings; the defaults of :class:`BatchSettings` for *owner* when None.
@@ -244,7 +264,9 @@ def resume_load(
     """
     run = Run.open(run_dir)
     tc.owner(run.settings.owner)
-    return submit(tc, run, on_progress=on_progress, **submitting)
+    report = submit(tc, run, on_progress=on_progress, **submitting)
+    commit_fetched(run)
+    return report
 
 
 def retry_load(
@@ -280,7 +302,7 @@ def retry_load(
 
 
 def preview_feed(
-    feed: AnyPath,
+    feed: AnyPath | FeedDefinition,
     owner: str,
     run_dir: AnyPath | None = None,
     *,
@@ -455,17 +477,6 @@ def lake_to_siem(
         on_progress=_stage(on_progress, "export"),
         **options,
     )
-
-
-def _grouped(feed: Feed, normalised: Normalised) -> dict[str, pa.Table]:
-    """The groups of *feed* and all associations of theirs, by the names of the tables of a plan."""
-    if not isinstance(feed, GroupedFeed):
-        raise FeedError(f"a feed of format {feed.format} has no groups", hint="formats stix and misp have")
-    grouped = feed.groups()
-    return {
-        "groups": grouped.groups,
-        "associations": pa.concat_tables([grouped.associations, associate(normalised, grouped.members)]),
-    }
 
 
 def _stage(on_progress: OnProgress | None, stage: str) -> Callable[..., None] | None:

@@ -5,9 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from tcex_app import tcex_app
 
 from tcetl.emulator import Emulator
+
+# A busy machine is no defect: examples are judged by what they come to, not by how long they take.
+settings.register_profile("tcetl", deadline=None)
+settings.load_profile("tcetl")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "tcetl"
 
 FOUNDATION = {"schema", "config", "groups", "indicators", "atomic", "errors", "reasons"}
-STAGES = {"client", "feeds", "transform", "load", "lake", "siem"}
+STAGES = {"client", "feeds", "transform", "catalogue", "load", "lake", "siem"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "schema": {"errors"},
@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "client": {"schema", "config", "groups", "indicators", "errors", "reasons"},
     "feeds": {"schema", "groups", "indicators", "atomic", "errors", "reasons"},
     "transform": {"schema", "indicators", "feeds", "errors"},
+    "catalogue": {"feeds", "transform", "schema", "errors"},
     "load": {"client", "schema", "groups", "indicators", "atomic", "errors"},
     "lake": {"schema", "atomic", "errors"},
     "siem": {"schema", "atomic", "errors"},

@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from tcetl import __version__
-from tcetl.cli import batch, demo, emulator, export, feed, lake, load, owners
+from tcetl.cli import batch, catalogue, demo, emulator, export, feed, lake, load, owners
 from tcetl.cli.errors import clear_errors
 from tcetl.cli.options import examples
 
@@ -30,6 +30,8 @@ app = typer.Typer(
 for module in (demo, owners, load, lake, export, emulator):
     app.add_typer(module.app)
 app.add_typer(batch.app, name="batch")
+for module in (catalogue, load):
+    feed.app.add_typer(module.app)
 app.add_typer(feed.app, name="feed")
 
 

@@ -1,27 +1,30 @@
-"""``tcetl feed``: look at a feed without sending anything."""
+"""``tcetl feed preview`` and ``check``: look at a feed without sending anything."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from tcetl.cli.console import Json, by_reason, print_facts, print_json, print_table, progress
-from tcetl.cli.options import examples
+from tcetl.cli.options import Feed, examples
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-app = typer.Typer(help="Look at a feed without sending anything.", no_args_is_help=True)
+    from tcetl.catalogue import Reading
+
+app = typer.Typer(help="The feeds that tcetl knows; look at one, check one, load one.", no_args_is_help=True)
 
 Format = Annotated[str, typer.Option(help="The feed's format; auto looks at its content.", metavar="NAME")]
 
 _SHOWN: Final = ("type", "summary", "rating", "confidence")
+_GROUP: Final = ("type", "name", "first_seen", "description")
 _REJECT: Final = ("row", "code", "raw", "reason")
 
 
 @app.command(
     **examples(
         "tcetl feed preview urlhaus.csv",
+        "tcetl feed preview cisa-kev   # a feed of tcetl feed list",
         "tcetl feed preview blocklist.txt --rows 50 --json",
         "tcetl feed preview 'exports/*.json' --format stix",
         "tcetl feed preview https://www.circl.lu/doc/misp/feed-osint/ --format misp",
@@ -29,45 +32,67 @@ _REJECT: Final = ("row", "code", "raw", "reason")
     )
 )
 def preview(
-    path: Annotated[str, typer.Argument(help="The feed: a path, a pattern of paths, or an address.", metavar="PATH")],
+    feed: Feed,
     *,
     format: Format = "auto",  # noqa: A002 - the option's name
     rows: Annotated[int, typer.Option(help="Indicators and rejects to show.", min=0)] = 10,
     json: Json = False,
 ) -> None:
-    """Read PATH as a load would, and show what would be sent, what rejected and why."""
-    from tcetl.feeds import open_feed
-    from tcetl.transform import normalise
-
-    feed = open_feed(path, format=format)
-    with progress() as on_progress:
-        told = None if on_progress is None else (lambda done, total=None: on_progress("read", done, total))
-        normalised = normalise(feed, owner="preview", on_progress=told)
-    counts = normalised.counts
-    indicators = _spread(normalised.indicators.select(_SHOWN), rows)
-    rejects = normalised.rejects.slice(0, rows).select(_REJECT).to_pylist()
+    """Read FEED as a load would, and show what would be sent, what rejected and why."""
+    reading = _read(feed, format)
+    indicators = _spread(reading.indicators.select(_SHOWN), rows)
+    groups = reading.groups.slice(0, rows).select(_GROUP).to_pylist()
+    rejects = reading.rejects.slice(0, rows).select(_REJECT).to_pylist()
     if json:
         print_json(
-            {"feed": feed.name, "format": feed.format, "columns": feed.columns, **asdict(counts)}
-            | {"notes": list(normalised.notes), "some_indicators": indicators, "first_rejects": rejects}
+            {"feed": feed, "format": reading.format, "columns": reading.columns, "unused": reading.unused}
+            | {**reading.counts, "groups": reading.groups.num_rows, "alarms": reading.alarms, "notes": reading.notes}
+            | {"some_indicators": indicators, "first_groups": groups, "first_rejects": rejects}
         )
         return
-    print_facts(
-        feed.file,
-        {
-            "format": feed.format,
-            "columns": ", ".join(feed.columns),
-            "rows read": counts.rows_read,
-            "indicators": by_reason(counts.indicators),
-            "rejected": by_reason(counts.rejected),
-            "duplicates": counts.duplicates,
-            **({"notes": "; ".join(normalised.notes)} if normalised.notes else {}),
-        },
-    )
+    _print_counts(feed, reading)
     if indicators:
         print_table(f"\n{len(indicators)} of the indicators", _SHOWN, [record.values() for record in indicators])
+    if groups:
+        print_table(f"\n{len(groups)} of the groups", _GROUP, [record.values() for record in groups])
     if rejects:
         print_table(f"First {len(rejects)} rejects and duplicates", _REJECT, [record.values() for record in rejects])
+
+
+@app.command(**examples("tcetl feed check threatfox-recent", "tcetl feed check my-feeds/partner.toml"))
+def check(feed: Feed, *, json: Json = False) -> None:
+    """Fetch FEED and hold it against what its definition expects; fails when it has drifted."""
+    reading = _read(feed, "auto")
+    if json:
+        print_json({"feed": feed, "columns": reading.columns, **reading.counts, "alarms": reading.alarms})
+        return
+    _print_counts(feed, reading)
+    if not reading.alarms:
+        print_facts("\nAs expected", {})
+
+
+def _read(feed: str, format: str) -> "Reading":  # noqa: A002 - the word users know
+    from tcetl.catalogue import read, resolve
+
+    with progress() as on_progress:
+        told = None if on_progress is None else (lambda done, total=None: on_progress("read", done, total))
+        return read(resolve(feed, format), owner="preview", on_progress=told)
+
+
+def _print_counts(feed: str, reading: "Reading") -> None:
+    facts = {
+        "format": reading.format,
+        "columns": ", ".join(reading.columns),
+        "not used": ", ".join(reading.unused) or None,
+        "rows read": reading.counts["rows_read"],
+        "indicators": by_reason(reading.counts.get("indicators", {})),
+        "groups": reading.groups.num_rows or None,
+        "rejected": by_reason(reading.counts["rejected"]),
+        "duplicates": reading.counts["duplicates"],
+        "alarms": "; ".join(alarm.message for alarm in reading.alarms) or None,
+        "notes": "; ".join(reading.notes) or None,
+    }
+    print_facts(feed, facts)
 
 
 def _spread(table: "pa.Table", rows: int) -> list[dict[str, Any]]:

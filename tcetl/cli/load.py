@@ -27,7 +27,7 @@ from tcetl.cli.loading import (
     Timeout,
     finish_with_report,
 )
-from tcetl.cli.options import Owner, examples, new_run_id
+from tcetl.cli.options import Feed, Owner, examples, new_run_id
 from tcetl.cli.preview import check_options, show_preview
 
 if TYPE_CHECKING:
@@ -42,13 +42,14 @@ app = typer.Typer()
         "tcetl load urlhaus.csv --owner 'My Source' --tag urlhaus --confidence 60",
         "tcetl load urlhaus.csv --owner 'My Source' --dry-run --diff        # what would change",
         "tcetl load urlhaus.csv --owner 'My Source' --run-dir runs/monday   # again after a crash: goes on",
+        "tcetl load threatfox-recent --owner 'OSINT' --state feeds.state   # a feed of tcetl feed list",
         "tcetl load expired.txt --owner 'My Source' --action Delete --max-errors 1%",
     )
 )
 @connected
 def load(
     tc: "ThreatConnect",
-    path: Annotated[str, typer.Argument(help="The feed: a path, a pattern of paths, or an address.", metavar="PATH")],
+    feed: Feed,
     *,
     owner: Owner = None,
     run_dir: Annotated[
@@ -62,6 +63,10 @@ def load(
     tag: Annotated[list[str], typer.Option(help="Tag for every indicator; repeat for more.", metavar="TAG")] = [],  # noqa: B006 - typer copies it
     rating: Annotated[float | None, typer.Option(help="Rating for rows without one.", min=0, max=5)] = None,
     confidence: Annotated[int | None, typer.Option(help="Confidence for rows without one.", min=0, max=100)] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(help="Remember here what was loaded, so that next time only what is new is.", metavar="FILE"),
+    ] = None,
     dry_run: DryRun = False,
     diff: Diff = False,
     groups: Annotated[
@@ -83,16 +88,18 @@ def load(
     playbook_triggers: PlaybookTriggers = False,
     json: Json = False,
 ) -> None:
-    """Load the feed at PATH into an owner by batch jobs; every row ends as loaded, rejected or duplicate.
+    """Load FEED into an owner by batch jobs; every row ends as loaded, rejected or duplicate.
 
     Afterwards, tcetl batch shows where the load stands, what was refused and why, and tries that again.
     """
+    from tcetl.catalogue import resolve
     from tcetl.client import BatchSettings
     from tcetl.feeds import feed_name
     from tcetl.pipeline import load_feed, preview_feed
 
     check_options(dry_run=dry_run, diff=diff)
     owner = owner_or_default(tc, owner)
+    definition = resolve(feed, format)
     settings = BatchSettings(
         owner=owner,
         action=action,
@@ -106,7 +113,7 @@ def load(
     )
     planning: dict[str, Any] = {
         "settings": settings,
-        "format": format,
+        "state": state,
         "tags": tag,
         "rating": rating,
         "confidence": confidence,
@@ -118,7 +125,7 @@ def load(
         tc.owner(owner)
         show_preview(
             lambda: nullcontext(tc),
-            lambda with_, told: preview_feed(path, owner, run_dir, diff_with=with_, on_progress=told, **planning),
+            lambda with_, told: preview_feed(definition, owner, run_dir, diff_with=with_, on_progress=told, **planning),
             diff=diff,
             json=json,
         )
@@ -126,9 +133,9 @@ def load(
     finish_with_report(
         lambda on_progress: load_feed(
             tc,
-            path,
+            definition,
             owner,
-            run_dir or f"runs/{feed_name(path)}-{new_run_id()}",
+            run_dir or f"runs/{definition.name or feed_name(feed)}-{new_run_id()}",
             submitting={
                 "max_errors": max_errors,
                 "in_flight": in_flight,

@@ -9,6 +9,13 @@ from rich.markup import escape
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
+Feed = Annotated[
+    str,
+    typer.Argument(
+        help="A feed that tcetl knows, by name; your own definition (….toml); or a path, a pattern or an address.",
+        metavar="FEED",
+    ),
+]
 Owner = Annotated[str | None, typer.Option(help="Owner by name; else TC_OWNER or tc.conf.", metavar="NAME")]
 
 

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, cast, runtime_checkable
 
-from tcetl.errors import FeedError
+from tcetl.errors import EmptyFeedError, FeedError
 from tcetl.feeds.decode import Decoder
 from tcetl.feeds.text import BLOCK_SIZE, foreign, text_blocks, text_pieces, unmarked_utf16
 from tcetl.feeds.unpack import Unpacking, archived, seekable, unpack
@@ -108,7 +108,9 @@ class Source:
             raise FeedError(f"feed file {self.location} is {self.foreign}", hint="is this the feed you meant?")
         lines = Decoder().lines(self.text)
         if not any(line.strip() and not line.startswith("#") for line in lines):
-            raise FeedError(f"feed file {self.location} holds comments but no rows", hint="is the feed empty today?")
+            raise EmptyFeedError(
+                f"feed file {self.location} holds comments but no rows", hint="is the feed empty today?"
+            )
         return lines
 
 

@@ -7,20 +7,21 @@ import pyarrow as pa
 
 from tcetl.feeds.standards.grouping import Member
 from tcetl.schema import ASSOCIATIONS
-from tcetl.transform.normalise import Normalised
 
 
-def associate(normalised: Normalised, members: Sequence[Member]) -> pa.Table:
+def associate(indicators: pa.Table, rejects: pa.Table, members: Sequence[Member]) -> pa.Table:
     """Return ASSOCIATIONS between the indicators of a feed and its groups, sorted, each once.
 
     A record that was merged into another is that indicator too; one that was rejected belongs to nothing.
 
     Args:
-        normalised: The feed, normalised.
+        indicators: INDICATORS, those of the feed that are to be loaded.
+        rejects: REJECTS, which say what was merged into them.
         members: Which records, by their pointers, belong to which groups.
     """
-    kept = pl.DataFrame(normalised.indicators.select(["type", "summary", "origin"])).unnest("origin")
-    merged = pl.DataFrame(normalised.rejects.filter(pa.compute.field("stage") == "duplicate"))
+    kept = pl.DataFrame(indicators.select(["type", "summary", "origin"])).unnest("origin")
+    merged = pl.DataFrame(rejects.filter(pa.compute.field("stage") == "duplicate"))
+    merged = merged.join(kept, on=["type", "summary"], how="semi")  # into one that is still to be loaded
     place = ["type", "summary", "source", "file", "row", "pointer"]
     records = pl.concat([kept.select(place), merged.select(place)]).filter(pl.col("pointer").is_not_null())
     groups = pl.DataFrame(members, schema={"pointer": pl.String, "type_2": pl.String, "ref_2": pl.String}, orient="row")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import polars as pl
 import pyarrow as pa
 
-from tcetl.errors import FeedError, ReconciliationError
+from tcetl.errors import EmptyFeedError, FeedError, ReconciliationError
 from tcetl.feeds import Feed
 from tcetl.transform.columns import ColumnMap, map_columns
 from tcetl.transform.exact import CHANGES
@@ -113,7 +113,9 @@ def normalise(
         if on_progress:
             on_progress(rows_read, None)
     if candidates is None:
-        found = f"none of its {rows_read} rows could be read: {dict(rejected)}" if rows_read else "a header but no rows"
+        if not rows_read:
+            raise EmptyFeedError(f"feed file {feed.file} has a header but no rows", hint="is the feed empty today?")
+        found = f"none of its {rows_read} rows could be read: {dict(rejected)}"
         raise FeedError(f"feed file {feed.file} is not usable: {found}", hint="is this the feed you meant?")
     whole, conflicting = join_files(pl.concat(good))
     good.clear()

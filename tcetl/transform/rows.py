@@ -44,10 +44,10 @@ class Candidates:
             *(pl.col(name) for name in PLACE if name in frame.columns),
             pl.col(at.value).alias("raw"),
             self._value().alias("value"),
-            (_said(at.type) if at.type else pl.lit(at.value_type, dtype=pl.String)).alias("declared"),
+            (text_of(at.type) if at.type else pl.lit(at.value_type, dtype=pl.String)).alias("declared"),
             *([self._description(frame)] if at.description or at.details else []),
-            *(_said(column).alias(role) for role, column in self._roles.items()),
-            *(_said(column).alias(column_of(column)) for column in at.attributes),
+            *(text_of(column).alias(role) for role, column in self._roles.items()),
+            *(text_of(column).alias(column_of(column)) for column in at.attributes),
         )
         read = {role: self._read(role, said[role]) for role in self._roles if role in _READ}
         for role, cells in read.items():
@@ -68,7 +68,7 @@ class Candidates:
         value = pl.col(self.columns.value)
         if not self.columns.hashes:
             return value
-        others = [pl.concat_str(pl.lit(" : "), _said(column)).fill_null("") for column in self.columns.hashes]
+        others = [pl.concat_str(pl.lit(" : "), text_of(column)).fill_null("") for column in self.columns.hashes]
         return pl.when(value.str.contains(_HASH)).then(pl.concat_str(value, *others)).otherwise(value)
 
     def _description(self, frame: pl.DataFrame) -> pl.Series:
@@ -78,10 +78,10 @@ class Candidates:
         """
         words = [*([self.columns.description] if self.columns.description else []), *self.columns.details]
         details = [
-            pl.concat_str(pl.lit(f"{column.replace('_', ' ').strip().capitalize()}: "), _said(column))
+            pl.concat_str(pl.lit(f"{column.replace('_', ' ').strip().capitalize()}: "), text_of(column))
             for column in self.columns.details
         ]
-        parts = [_said(self.columns.description), *details] if self.columns.description else details
+        parts = [text_of(self.columns.description), *details] if self.columns.description else details
         text = pl.concat_str(parts, separator="; ", ignore_nulls=True)
         distinct = frame.select(words).unique()
         described = distinct.with_columns(pl.when(text != "").then(text).alias(_WORDS))
@@ -89,7 +89,7 @@ class Candidates:
         return joined[_WORDS].alias("description")
 
 
-def _said(column: str) -> pl.Expr:
+def text_of(column: str) -> pl.Expr:
     """The text of a column, stripped, null where the feed says nothing."""
     text = pl.col(column).str.strip_chars()
     return pl.when(~text.str.contains(NOTHING)).then(text)

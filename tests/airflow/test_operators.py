@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 from airflow.sdk import Asset, RetryAction
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from airflow_home import RECORDS
 
 from tcetl.airflow.operators.base import SURE_FAILURES, progress_log
@@ -21,6 +21,7 @@ from tcetl.errors import (
     ConfigError,
     ConnectionFailedError,
     LoadError,
+    NothingNewError,
     OwnerNotFoundError,
     RejectedRecordsError,
 )
@@ -55,6 +56,23 @@ def test_plan_has_a_directory_of_its_own_for_each_dag_run(default_connection, fe
     result = FeedPlanOperator(task_id="plan", feed=str(feed)).execute(context)
     assert result["run_dir"] == f"{tmp_path}/data/runs/some_dag/manual__2026-01-01T00%3A00%3A00%2B00%3A00"
     assert Run.is_planned(result["run_dir"])
+
+
+def test_plan_skips_what_follows_when_nothing_is_new(default_connection, feed, tmp_path, context, monkeypatch):
+    def nothing_new(*args, **options):
+        raise NothingNewError("feed some-feed has nothing new")
+
+    monkeypatch.setattr("tcetl.airflow.operators.feed.plan_feed", nothing_new)
+    with pytest.raises(AirflowSkipException, match="nothing new"):
+        FeedPlanOperator(task_id="plan", feed=str(feed), run_dir=str(tmp_path / "run")).execute(context)
+
+
+def test_what_was_fetched_counts_once_the_load_has_ended(default_connection, feed, tmp_path, context):
+    state, run_dir = tmp_path / "feeds.state", str(tmp_path / "run")
+    FeedPlanOperator(task_id="plan", feed=str(feed), run_dir=run_dir, state=str(state)).execute(context)
+    assert not state.exists()
+    _upload(run_dir, deferrable=True).execute(context)
+    assert state.exists()
 
 
 def test_plan_keeps_what_an_earlier_try_planned(run_dir, feed, context):

@@ -168,7 +168,7 @@ def test_no_dataset_to_export(tcetl: Tcetl) -> None:
     [
         (["bulk", "--max-age", "soon"], "soon"),
         (["retrieve", "--modified-since", "yesterday"], "yesterday"),
-        (["load"], "PATH"),
+        (["load"], "FEED"),
         (["load", "feed.csv", "--confidence", "101"], "--confidence"),
         (["nonsense"], "nonsense"),
     ],

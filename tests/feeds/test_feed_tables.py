@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tcetl.errors import FeedError
 from tcetl.feeds import open_feed
 from tcetl.feeds.formats import csv as csv_format
 from tcetl.schema import REJECTS
@@ -245,3 +246,13 @@ def test_utf16_without_a_mark_is_told_and_reported(tmp_path, encoding):
     rows, _, feed = read(path)
     assert [(row["url"], row["x"]) for row in rows] == [("http://a.example/ü", "ж")]
     assert list(feed.notes) == [f"the file is {encoding} without a byte order mark"]
+
+
+def test_a_table_without_a_header_can_be_given_names(tmp_path):
+    path = tmp_path / "feed.csv"
+    path.write_text("# IP\tlists\n198.51.100.7\t3\n198.51.100.8\t9\n")
+    feed = open_feed(path, format="csv", header=["address", "count"])
+    assert feed.columns == ("address", "count")
+    assert [batch.frame["count"].to_list() for batch in feed.batches()] == [["3", "9"]]
+    with pytest.raises(FeedError, match="has 2 columns, not 3"):
+        open_feed(path, format="csv", header=["a", "b", "c"])

@@ -6,11 +6,13 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow.sdk import Context, conf
+from airflow.sdk.exceptions import AirflowSkipException
 
 from tcetl.airflow.operators.base import ThreatConnectOperator, progress_log
 from tcetl.airflow.operators.run import planned
+from tcetl.catalogue import resolve
 from tcetl.client import BatchSettings
-from tcetl.errors import ConfigError
+from tcetl.errors import ConfigError, NothingNewError
 from tcetl.load import MAX_RECORDS, Run
 from tcetl.pipeline import check_settings, plan_feed
 
@@ -18,14 +20,17 @@ from tcetl.pipeline import check_settings, plan_feed
 class FeedPlanOperator(ThreatConnectOperator):
     """Turn a feed into batch files in a run directory; nothing is sent. A directory that holds a plan is kept as it is.
 
-    Returns ``run_dir``, ``owner``, ``chunks``, ``records`` and the feed's counts.
+    Returns ``run_dir``, ``owner``, ``chunks``, ``records`` and the feed's counts. The task is skipped, and what follows
+    it, when the provider says that nothing is new since what *state* remembers.
 
     Args:
-        feed: The feed's file.
+        feed: A feed that tcetl knows, by name (``tcetl feed list``); a definition of one's own (``….toml``); or a path,
+            a pattern or an address.
         tc_owner: Owner to load into; the connection's default owner when empty.
         run_dir: The load's directory, the same for every try of this task; where none is given, one per DAG run under
             the provider's data folder.
         format: ``auto``, or a format that :func:`tcetl.feeds.open_feed` names.
+        state: File that remembers what was fetched; it moves on when the load has ended well.
         rating: Rating (0-5) for rows without one.
         confidence: Confidence (0-100) for rows without one.
         tags: Tags for every indicator.
@@ -40,6 +45,7 @@ class FeedPlanOperator(ThreatConnectOperator):
         "tc_owner",
         "run_dir",
         "format",
+        "state",
         "rating",
         "confidence",
         "tags",
@@ -55,6 +61,7 @@ class FeedPlanOperator(ThreatConnectOperator):
         tc_owner: str | None = None,
         run_dir: str | None = None,
         format: str = "auto",  # noqa: A002 - the word users know
+        state: str | None = None,
         rating: float | None = None,
         confidence: int | None = None,
         tags: Sequence[str] = (),
@@ -67,6 +74,7 @@ class FeedPlanOperator(ThreatConnectOperator):
         self.tc_owner = tc_owner
         self.run_dir = run_dir
         self.format = format
+        self.state = state
         self.rating = rating
         self.confidence = confidence
         self.tags = tags
@@ -83,11 +91,11 @@ class FeedPlanOperator(ThreatConnectOperator):
             check_settings(run, settings)
             self.log.info("%s holds a plan already: going on with it", run_dir)
         else:
-            run = plan_feed(
-                self.feed,
+            run = self._planned(
+                resolve(self.feed, self.format),
                 owner,
                 run_dir,
-                format=self.format,
+                state=self.state,
                 rating=self.rating,
                 confidence=self.confidence,
                 tags=self.tags,
@@ -96,6 +104,12 @@ class FeedPlanOperator(ThreatConnectOperator):
                 on_progress=progress_log(self.log.info),
             )
         return self.emit(context, planned(run))
+
+    def _planned(self, *feed: Any, **options: Any) -> Run:
+        try:
+            return plan_feed(*feed, **options)
+        except NothingNewError as error:
+            raise AirflowSkipException(str(error)) from error
 
     def _settings(self, owner: str) -> BatchSettings:
         try:

@@ -7,6 +7,7 @@ from airflow.sdk import Context, conf
 
 from tcetl.airflow.operators.base import EtlOperator
 from tcetl.load import MAX_PARTS, WAVES, LoadReport, MaxErrors, Run, finish, parts, retry
+from tcetl.pipeline import commit_fetched
 
 
 class BatchPartsOperator(EtlOperator):
@@ -102,7 +103,9 @@ def planned(run: Run) -> dict[str, Any]:
 def judge(run: Run, max_errors: MaxErrors) -> dict[str, Any]:
     """Judge *run*, which nobody may be at work on, and return what it came to, for XCom."""
     with run.exclusive():
-        return summary(finish(run, max_errors=max_errors))
+        report = finish(run, max_errors=max_errors)
+    commit_fetched(run)
+    return summary(report)
 
 
 def summary(report: LoadReport) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from tcetl.airflow.operators.run import judge, summary
 from tcetl.airflow.triggers.batch import BatchJobsTrigger
 from tcetl.client import ThreatConnect
 from tcetl.errors import LoadError
-from tcetl.load import STUCK, MaxErrors, Progress, Run, advance, chunks_of, stuck_error, submit, submit_chunks
+from tcetl.load import STUCK, MaxErrors, Progress, Run, advance, chunks_of, stuck_error, submit_chunks
+from tcetl.pipeline import resume_load
 
 LOOKS: Final = (0.25, 2.0)
 """Shortest and longest pause, in seconds, between two looks at a job before the task defers."""
@@ -102,7 +103,7 @@ class ThreatConnectBatchUploadOperator(ThreatConnectOperator):
                 "on_progress": progress_log(self.log.info),
             }
             if self.chunks is None:
-                return self.emit(context, summary(submit(tc, run, max_errors=self.max_errors, **options)))
+                return self.emit(context, summary(resume_load(tc, self.run_dir, max_errors=self.max_errors, **options)))
             return self.emit(context, self._part(submit_chunks(tc, run, chunks_of(self.chunks), **options)))
 
     def _advance_or_defer(self, tc: ThreatConnect, run: Run, deadline: float, stuck: Collection[int]) -> Progress:

@@ -6,6 +6,7 @@ bytes that are not UTF-8) goes through `csv.reader` line by line, which can say 
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
@@ -25,17 +26,30 @@ from tcetl.feeds.source import Source
 
 
 class TableFeed:
-    """A feed of delimited records."""
+    """A feed of delimited records.
+
+    Args:
+        source: The file.
+        name: The feed's name.
+        header: Names of the columns of a table without a header.
+    """
 
     format = "csv"
 
-    def __init__(self, source: Source, name: str) -> None:
+    def __init__(self, source: Source, name: str, *, header: Sequence[str] | None = None) -> None:
         dialect = table_dialect(source.lines)
         if dialect is None:
             raise FeedError(
                 f"feed file {source.location} is no table: its lines do not split into the same number of columns",
                 hint="try format 'list' or 'report'",
             )
+        if header is not None:
+            if len(header) != len(dialect.columns):
+                raise FeedError(
+                    f"feed file {source.location} has {len(dialect.columns)} columns, not {len(header)}",
+                    hint=f"header names each of them; it is {', '.join(header)}",
+                )
+            dialect = replace(dialect, columns=tuple(header), header=0)
         self.name = name
         self.file = source.location
         self.columns: Sequence[str] = dialect.columns

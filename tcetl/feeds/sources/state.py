@@ -70,6 +70,22 @@ class FetchState:
             with publish_errors(str(self.path)):
                 self.path.write_bytes(content)  # an object store shows an upload when it is whole
 
+    def keep(self, path: UPath) -> None:
+        """Write what was learnt to *path*, for `commit_kept`, maybe in another process, when the load is done."""
+        kept = {"version": _VERSION, "state": str(self.path), "learnt": self._learnt}
+        path.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+
+    @classmethod
+    def commit_kept(cls, path: UPath) -> None:
+        """Commit what `keep` wrote to *path*, if it wrote anything; doing so again changes nothing."""
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return
+        state = cls(kept["state"])
+        state._learnt = kept["learnt"]
+        state.commit()
+
 
 def _key(address: str) -> str:
     """Tell addresses apart by all of them, without writing down a key in one."""

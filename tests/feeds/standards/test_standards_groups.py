@@ -61,7 +61,8 @@ def test_stix_objects_are_groups_with_their_indicators(stix):
     assert (report["type"], report["name"], report["publish_date"].year) == ("Report", "The report", 2024)
     [between] = associations.to_pylist()
     assert {between["ref_1"], between["ref_2"]} == {MALWARE, REPORT}
-    joined = associate(normalise(feed, owner="O"), members)
+    found = normalise(feed, owner="O")
+    joined = associate(found.indicators, found.rejects, members)
     assert [(one["type_1"], one["ref_1"], one["ref_2"]) for one in joined.to_pylist()] == [
         ("Host", "a.example", MALWARE),
         ("Host", "a.example", REPORT),  # by the record that was merged into the first
@@ -84,7 +85,8 @@ def test_misp_events_are_groups_with_their_attributes(tmp_path):
     assert (group["tags"], group["security_labels"]) == ([{"name": "apt", "web_link": None}], ["TLP:GREEN"])
     assert group["event_date"].isoformat() == "2024-05-01T00:00:00+00:00"
     assert associations.num_rows == 0
-    joined = associate(normalise(feed, owner="O"), members).to_pylist()
+    found = normalise(feed, owner="O")
+    joined = associate(found.indicators, found.rejects, members).to_pylist()
     assert [(one["ref_1"], one["ref_2"]) for one in joined] == [("192.0.2.1", EVENT), ("a.example", EVENT)]
 
 

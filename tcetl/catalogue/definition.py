@@ -1,0 +1,234 @@
+"""A feed as data: where it is, how it is read, what its columns mean, and what is expected of it.
+
+One TOML file per feed, whose name is the feed's. A user's own file is written just like those that come with tcetl;
+see docs/catalogue.md for every key.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from tcetl.errors import FeedError
+from tcetl.transform import RESERVED, AllowList, ColumnMap, Decay, GroupMap, ScoreRule, allow_list
+
+Reaction = Literal["fail", "warn", "ignore"]
+"""What to do when a feed is not as expected: load nothing, say so and go on, or nothing."""
+
+_EVERY: Final = re.compile(r"(\d+)([smhd])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file; a key that it does not know is an error, as it would otherwise be a setting lost."""
+
+
+class Secret(_Part, frozen=True):
+    """What the provider wants to know of its users.
+
+    Attributes:
+        env: Environment variable that holds the key.
+        header: Header to send it in; without one it takes the place of ``{secret}`` in the address.
+        signup: Where to get one.
+    """
+
+    env: str
+    signup: str
+    header: str | None = None
+
+
+class Defaults(_Part, frozen=True):
+    """What every indicator gets: ``rating`` and ``confidence`` where its row has none, ``tags`` beside its row's."""
+
+    rating: float | None = None
+    confidence: int | None = None
+    tags: tuple[str, ...] = ()
+    security_label: str | None = None
+
+
+class Allowed(_Part, frozen=True):
+    """An allow-list to hold the indicators against, as `tcetl.transform.allow_list` takes it.
+
+    A file is looked for beside the definition.
+    """
+
+    list: str
+    action: str = "drop"
+    urls_by_host: bool = False
+
+
+class Fading(_Part, frozen=True):
+    """How confidence decays, as in :class:`tcetl.transform.Decay`; ``half_life`` is a time span such as ``30d``."""
+
+    half_life: str
+    floor: int = 0
+
+
+class Expect(_Part, frozen=True):
+    """How the feed usually is.
+
+    Attributes:
+        rows: Fewest and most rows; a feed with 0 as the fewest may be empty.
+        columns: Every column it has had so far.
+    """
+
+    rows: tuple[int, int]
+    columns: tuple[str, ...] = ()
+
+
+class Alarms(_Part, frozen=True):
+    """What to do about drift, by its kind.
+
+    Attributes:
+        missing_column: A column that the mapping needs is gone.
+        new_column: There is one that nobody has seen before.
+        count: The feed says how many rows it has, and it has not.
+        volume: Far fewer or far more rows than usual.
+    """
+
+    missing_column: Reaction = "fail"
+    new_column: Reaction = "warn"
+    count: Reaction = "fail"
+    volume: Reaction = "warn"
+
+
+class FeedDefinition(_Part, frozen=True):
+    """A feed, declared.
+
+    Attributes:
+        name: The name of its file, without the ending.
+        title: What it is, in one line.
+        provider: Who publishes it.
+        homepage: Where it is described.
+        licence: What one may do with it.
+        url: Its address: http(s), a path, a glob, or an object store.
+        every: How often it may be fetched, as the provider asks or as it makes sense, such as ``5m`` or ``1d``.
+        format: One of :data:`tcetl.feeds.FORMATS`.
+        options: Options of the format's reader.
+        secret: The key it takes to fetch it.
+        columns: What its columns mean, as in :class:`tcetl.transform.ColumnMap`; found by their names where not given.
+        group: The same for a feed of groups, as in :class:`tcetl.transform.GroupMap`.
+        words: By column, what stands for a word: a scale of words or counts becomes one of numbers.
+        defaults: What every indicator gets.
+        allow: Lists of what is not to be loaded.
+        scores: Ratings and confidences for what is tagged in some way or of some type; the first that fits decides.
+        decay: How confidence falls with age.
+        expect: How it usually is.
+        alarms: What to do when it is not.
+    """
+
+    name: str
+    title: str
+    provider: str
+    homepage: str
+    licence: str
+    url: str
+    every: str
+    format: str
+    expect: Expect
+    options: dict[str, Any] = {}
+    secret: Secret | None = None
+    columns: dict[str, Any] = {}
+    group: dict[str, Any] = {}
+    words: dict[str, dict[str, str]] = {}
+    defaults: Defaults = Defaults()
+    allow: tuple[Allowed, ...] = ()
+    scores: tuple[ScoreRule, ...] = ()
+    decay: Fading | None = None
+    alarms: Alarms = Alarms()
+
+    @property
+    def interval(self) -> timedelta:
+        """`every` as a time span."""
+        return _span("every", self.every)
+
+    @property
+    def column_map(self) -> ColumnMap | None:
+        """`columns` for the normaliser; None where they are to be found by their names."""
+        return msgspec.convert(self.columns, ColumnMap) if self.columns else None
+
+    @property
+    def group_map(self) -> GroupMap | None:
+        """`group` for the normaliser; None for a feed of indicators."""
+        return msgspec.convert(self.group, GroupMap) if self.group else None
+
+    @property
+    def fading(self) -> Decay | None:
+        """`decay` for scoring."""
+        return Decay(half_life=_span("half_life", self.decay.half_life), floor=self.decay.floor) if self.decay else None
+
+    def adjusted(
+        self, *, rating: float | None = None, confidence: int | None = None, tags: Sequence[str] = ()
+    ) -> "FeedDefinition":
+        """Return this feed with other defaults where they are given, and with *tags* beside its own."""
+        defaults = msgspec.structs.replace(
+            self.defaults,
+            rating=self.defaults.rating if rating is None else rating,
+            confidence=self.defaults.confidence if confidence is None else confidence,
+            tags=tuple(dict.fromkeys((*self.defaults.tags, *tags))),
+        )
+        return msgspec.structs.replace(self, defaults=defaults)
+
+    def allow_lists(self) -> list[AllowList]:
+        """Read the lists that `allow` names."""
+        return [allow_list(one.list, one.action, urls_by_host=one.urls_by_host) for one in self.allow]
+
+
+def read_definition(path: Path) -> FeedDefinition:
+    """Return the feed that the TOML file at *path* declares.
+
+    Raises:
+        FeedError: There is no such file, or it is no definition; the message names the key and what is wrong.
+    """
+    hint = "docs/catalogue.md describes every key"
+    try:
+        document = msgspec.toml.decode(path.read_bytes())
+    except FileNotFoundError:
+        raise FeedError(
+            f"feed definition {path} does not exist", hint="tcetl feed list shows those there are"
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FeedError(f"feed definition {path} is no TOML: {error}", hint=hint) from error
+    try:
+        definition = msgspec.convert({"name": path.stem, **document}, FeedDefinition)
+        _check(definition)
+        beside = [msgspec.structs.replace(one, list=_beside(path, one.list)) for one in definition.allow]
+        definition = msgspec.structs.replace(definition, allow=tuple(beside))
+    except (msgspec.ValidationError, ValueError) as error:
+        raise FeedError(f"feed definition {path}: {error}", hint=hint) from error
+    return definition
+
+
+def _span(key: str, text: str) -> timedelta:
+    match = _EVERY.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{key} = {text!r} is no time span such as 5m, 12h or 1d")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _beside(definition: Path, given: str) -> str:
+    return given if given == RESERVED else str(definition.parent / given)
+
+
+def _check(definition: FeedDefinition) -> None:
+    for table, kind in (("columns", ColumnMap), ("group", GroupMap)):
+        known = {field.name for field in fields(kind)}
+        if strange := sorted(getattr(definition, table).keys() - known):
+            raise ValueError(f"[{table}] has no key {', '.join(strange)}; there are {', '.join(sorted(known))}")
+    if definition.columns and definition.group:
+        raise ValueError("a feed is of indicators, with [columns], or of groups, with [group]")
+    # For their errors: a mistake is to show when the file is read, not when the feed is loaded.
+    definition.column_map, definition.group_map, definition.fading, definition.interval  # noqa: B018
+    fewest, most = definition.expect.rows
+    if not 0 <= fewest <= most:
+        raise ValueError(f"[expect] rows = [{fewest}, {most}] is no range of row counts")
+    if definition.defaults.rating is not None and not 0 <= definition.defaults.rating <= 5:
+        raise ValueError(f"[defaults] rating is 0 to 5, not {definition.defaults.rating}")
+    if definition.defaults.confidence is not None and not 0 <= definition.defaults.confidence <= 100:
+        raise ValueError(f"[defaults] confidence is 0 to 100, not {definition.defaults.confidence}")
+    if ("{secret}" in definition.url) != (definition.secret is not None and definition.secret.header is None):
+        raise ValueError("a [secret] goes either into a header or in place of {secret} in the url")

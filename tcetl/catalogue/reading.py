@@ -1,0 +1,191 @@
+"""The way from a definition to what is to be loaded: fetch, read, alarm, normalise, screen, score."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pyarrow as pa
+
+from tcetl.catalogue.definition import FeedDefinition
+from tcetl.catalogue.drift import Alarm, examine_columns, examine_rows, refuse
+from tcetl.catalogue.words import Reworded
+from tcetl.errors import EmptyFeedError, FeedError, NothingNewError
+from tcetl.feeds import Feed, Fetching, GroupedFeed, open_feed, stated_records
+from tcetl.feeds.sources import FetchState, fetch
+from tcetl.schema import ASSOCIATIONS, FILE_OCCURRENCES, GROUPS, INDICATORS, REJECTS
+from tcetl.transform import ColumnMap, GroupMap, associate, normalise, normalise_groups, score, screen
+
+_INDEX: Final = {"misp": "manifest.json"}
+_ROWS: Final = "rows"
+_TABLES: Final = {
+    "indicators": INDICATORS,
+    "groups": GROUPS,
+    "associations": ASSOCIATIONS,
+    "occurrences": FILE_OCCURRENCES,
+    "rejects": REJECTS,
+}
+_NOTHING: Final = {"rows_read": 0, "rejected": {}, "duplicates": 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A feed as it is to be loaded: ``indicators`` to ``rejects`` are tables of the waist's schemas.
+
+    ``counts`` say where every row of the feed went, and ``beside`` how many records were made beside those of its rows
+    (occurrences of files; groups of a STIX or MISP feed and what joins them). ``alarms`` are those that only warn,
+    ``columns`` those of the feed, and ``unused`` those that nothing was taken from.
+    """
+
+    indicators: pa.Table
+    groups: pa.Table
+    associations: pa.Table
+    occurrences: pa.Table
+    rejects: pa.Table
+    counts: Mapping[str, Any]
+    beside: int = 0
+    alarms: Sequence[Alarm] = ()
+    notes: Sequence[str] = ()
+    format: str = ""
+    columns: Sequence[str] = ()
+    unused: Sequence[str] = ()
+
+
+def read(
+    definition: FeedDefinition,
+    *,
+    owner: str,
+    state: FetchState | None = None,
+    columns: ColumnMap | None = None,
+    groups: bool = False,
+    fetching: Fetching | None = None,
+    now: datetime | None = None,
+    on_progress: Callable[[int, int | None], None] | None = None,
+) -> Reading:
+    """Read the feed that *definition* declares.
+
+    Args:
+        definition: The feed.
+        owner: The owner that it is for.
+        state: What earlier fetches learnt; what this one learns is for the caller to commit, once it is loaded.
+        columns: What the feed's columns mean, where the definition does not say.
+        groups: Whether to read the reports, malware, events and so on of a STIX or MISP feed too, as groups with their
+            indicators.
+        fetching: Limits and proxies; the key is added from the variable that the definition names.
+        now: The time from which ages are counted; the present when None.
+        on_progress: Called after every batch with (rows read, None).
+
+    Raises:
+        NothingNewError: The provider says that nothing is new since what *state* knows.
+        DriftError: The feed is not as it should be, by an alarm that is set to fail.
+        FeedError: It cannot be had or read, or its key is missing.
+    """
+    index = _INDEX.get(definition.format)
+    fetched = fetch(definition.url, _with_key(definition, fetching), state=state, index=index)
+    if fetched.source is None:
+        raise NothingNewError(f"feed {definition.name or definition.url} has nothing new", hint="nothing was loaded")
+    last = int(state.known(_key(definition)).get(_ROWS, 0)) if state else 0
+    try:
+        feed = open_feed(fetched.source, name=definition.name or None, format=definition.format, **definition.options)
+        drifted = examine_columns(definition, feed.columns)
+        refuse(definition, drifted)
+        reworded = Reworded(feed, definition.words)
+        if (group_map := definition.group_map) is not None:
+            reading = _of_groups(reworded, group_map, definition, owner)
+        else:
+            mapped = columns or definition.column_map
+            reading = _of_indicators(reworded, mapped, definition, owner, now or datetime.now(UTC), on_progress)
+        drifted += examine_rows(
+            definition, reading.counts["rows_read"], declared=stated_records(feed.comments), last=last
+        )
+    except EmptyFeedError:
+        if definition.expect.rows[0] > 0:
+            raise
+        nothing = Reading(**{name: schema.empty_table() for name, schema in _TABLES.items()}, counts=_NOTHING)
+        return _judged(nothing, definition, examine_rows(definition, 0, last=last), state)
+    reading = _judged(reading, definition, drifted, state)
+    return _with_groups(reading, feed) if groups else reading
+
+
+def _judged(
+    reading: Reading, definition: FeedDefinition, drifted: Sequence[Alarm], state: FetchState | None
+) -> Reading:
+    """*reading* with its alarms, unless one is to fail it; and note how many rows there were."""
+    refuse(definition, drifted)
+    if state:
+        state.learn(_key(definition), {_ROWS: str(reading.counts["rows_read"])})
+    return replace(reading, alarms=drifted)
+
+
+def _of_groups(feed: Feed, columns: GroupMap, definition: FeedDefinition, owner: str) -> Reading:
+    found = normalise_groups(feed, columns, owner=owner, tags=definition.defaults.tags)
+    tables = {name: schema.empty_table() for name, schema in _TABLES.items()}
+    return Reading(
+        **{**tables, "groups": found.groups, "rejects": found.rejects},
+        counts={**_NOTHING, "rows_read": found.rows_read, "rejected": dict(found.rejected)},
+        notes=found.notes,
+        format=feed.format,
+        columns=feed.columns,
+        unused=[column for column in feed.columns if column not in columns.used()],
+    )
+
+
+def _of_indicators(  # noqa: PLR0917 - all that one feed is read by
+    feed: Feed,
+    columns: ColumnMap | None,
+    definition: FeedDefinition,
+    owner: str,
+    now: datetime,
+    on_progress: Callable[[int, int | None], None] | None,
+) -> Reading:
+    default = definition.defaults
+    normalised = normalise(
+        feed,
+        owner=owner,
+        rating=default.rating,
+        confidence=default.confidence,
+        tags=default.tags,
+        columns=columns,
+        on_progress=on_progress,
+    )
+    found = score(screen(normalised, definition.allow_lists()), definition.scores, definition.fading, now=now)
+    tables = {name: schema.empty_table() for name, schema in _TABLES.items()}
+    return Reading(
+        **{**tables, "indicators": found.indicators, "occurrences": found.occurrences, "rejects": found.rejects},
+        counts=asdict(found.counts),
+        beside=found.occurrences.num_rows,
+        notes=found.notes,
+        format=feed.format,
+        columns=feed.columns,
+        unused=found.unused,
+    )
+
+
+def _with_groups(reading: Reading, feed: Feed) -> Reading:
+    """*reading* with the groups of *feed*, and the associations among them and with the indicators left."""
+    if not isinstance(feed, GroupedFeed):
+        raise FeedError(f"a feed of format {feed.format} has no groups", hint="formats stix and misp have")
+    grouped = feed.groups()
+    members = associate(reading.indicators, reading.rejects, grouped.members)
+    associations = pa.concat_tables([grouped.associations, members])
+    beside = reading.beside + grouped.groups.num_rows + associations.num_rows
+    return replace(reading, groups=grouped.groups, associations=associations, beside=beside)
+
+
+def _with_key(definition: FeedDefinition, fetching: Fetching | None) -> Fetching:
+    how = fetching or Fetching()
+    if definition.secret is None:
+        return how
+    key = os.environ.get(definition.secret.env)
+    if not key:
+        raise FeedError(
+            f"feed {definition.name} needs a key, and the variable {definition.secret.env} has none",
+            hint=f"get one at {definition.secret.signup}",
+        )
+    return replace(how, secret=key, secret_header=definition.secret.header)
+
+
+def _key(definition: FeedDefinition) -> str:
+    """What the state knows the feed's own facts by, beside those of its address."""
+    return f"feed:{definition.name or definition.url}"

@@ -1,0 +1,218 @@
+"""Declared feeds, from their address to what is loaded: drift, allow-lists, scores, groups, and what is remembered."""
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from upath import UPath
+
+from tcetl.catalogue import DriftError, FeedDefinition, find, read, read_definition, resolve
+from tcetl.errors import EmptyFeedError, FeedError, NothingNewError
+from tcetl.feeds import Fetching
+from tcetl.feeds.sources import FetchState
+from tcetl.pipeline import commit_fetched, plan_feed
+
+NOW = datetime(2026, 3, 31, tzinfo=UTC)
+CSV = """# Number of entries: {count}
+url,labels,severity,seen
+http://a.example.com/x,"c2, Ransomware",HIGH,2026-03-01 00:00:00
+http://10.0.0.1/y,c2,low,2026-03-30 00:00:00
+http://b.example.com/z,,medium,
+"""
+DEFINITION = """
+title = "Mine"
+provider = "Me"
+homepage = "https://example.com"
+licence = "CC0-1.0"
+url = "{url}"
+every = "1h"
+format = "csv"
+
+[columns]
+value = "url"
+tags = "labels"
+confidence = "severity"
+last_seen = "seen"
+
+[words.severity]
+high = "90"
+low = "20"
+
+[defaults]
+confidence = 50
+rating = 2
+tags = ["mine"]
+
+[[allow]]
+list = "reserved"
+
+[[allow]]
+list = "ours.txt"
+action = "tag"
+urls_by_host = true
+
+[[scores]]
+tag = "ransomware"
+rating = 5
+
+[decay]
+half_life = "30d"
+
+[expect]
+rows = [1, 100]
+columns = ["url", "labels", "severity", "seen"]
+"""
+
+
+def declared(tmp_path: Path, csv: str = CSV.format(count=3), text: str = DEFINITION, url: str = "") -> FeedDefinition:
+    (tmp_path / "feed.csv").write_text(csv)
+    (tmp_path / "ours.txt").write_text("b.example.com\n")
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace("{url}", url or str(tmp_path / "feed.csv")))
+    return read_definition(path)
+
+
+def test_a_declared_feed_is_reworded_screened_and_scored(tmp_path: Path) -> None:
+    reading = read(declared(tmp_path), owner="O", now=NOW)
+    rows = {row["summary"]: row for row in reading.indicators.to_pylist()}
+    assert rows.keys() == {"http://a.example.com/x", "http://b.example.com/z"}
+    first, second = rows["http://a.example.com/x"], rows["http://b.example.com/z"]
+    assert (first["rating"], first["confidence"]) == (5, 45)  # 90, a month ago
+    assert (second["rating"], second["confidence"]) == (2, 50)  # a word that nobody translated: the default
+    assert {tag["name"] for tag in second["tags"]} == {"mine", "allow-list: ours"}
+    assert first["origin"]["source"] == "mine"
+    assert reading.counts["rows_read"] == 3
+    assert reading.counts["rejected"] == {"allow-listed": 1}
+    assert reading.alarms == []
+
+
+def test_a_footer_that_does_not_match_loads_nothing(tmp_path: Path) -> None:
+    with pytest.raises(DriftError, match="says that it has 4 rows, and has 3"):
+        read(declared(tmp_path, CSV.format(count=4)), owner="O")
+
+
+def test_a_missing_key_column_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(DriftError, match="column 'labels' is gone"):
+        read(declared(tmp_path, CSV.format(count=3).replace("labels", "tags")), owner="O")
+
+
+def test_a_warning_goes_along_with_what_was_read(tmp_path: Path) -> None:
+    reading = read(declared(tmp_path, text=DEFINITION.replace('"seen"]', '"x"]')), owner="O")
+    assert [(alarm.kind, alarm.reaction) for alarm in reading.alarms] == [("new_column", "warn")]
+
+
+@pytest.mark.parametrize("body", ["<!DOCTYPE html><html><body>Sign in</body></html>", "", "   \n"])
+def test_a_login_page_or_an_empty_body_is_no_feed(tmp_path: Path, body: str) -> None:
+    with pytest.raises(FeedError):
+        read(declared(tmp_path, body), owner="O")
+
+
+def test_an_empty_feed_is_right_only_where_that_is_expected(tmp_path: Path) -> None:
+    empty = "url,labels,severity,seen\n"
+    with pytest.raises(EmptyFeedError):
+        read(declared(tmp_path, empty), owner="O")
+    reading = read(declared(tmp_path, empty, DEFINITION.replace("rows = [1,", "rows = [0,")), owner="O")
+    assert reading.counts["rows_read"] == reading.indicators.num_rows == 0
+
+
+def test_a_missing_key_says_where_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ABUSE_CH_AUTH_KEY", raising=False)
+    with pytest.raises(FeedError, match=r"ABUSE_CH_AUTH_KEY.*auth\.abuse\.ch"):
+        read(find("urlhaus-recent"), owner="O")
+
+
+def test_what_a_user_names_is_a_feed_of_ours_a_definition_or_a_path(tmp_path: Path) -> None:
+    assert resolve("cisa-kev").group["type"] == "Vulnerability"
+    assert resolve("feeds/list.csv", "csv").url == "feeds/list.csv"
+    with pytest.raises(FeedError, match="says its format itself"):
+        resolve("cisa-kev", "json")
+
+
+KEV = {
+    "title": "Known exploited",
+    "count": 2,
+    "vulnerabilities": [
+        {
+            "cveID": f"CVE-2026-000{n}",
+            "vendorProject": "Example",
+            "product": "Gadget",
+            "vulnerabilityName": "Overflow",
+            "dateAdded": "2026-01-02",
+            "shortDescription": "It overflows.",
+            "requiredAction": "Mend it.",
+            "dueDate": "2026-02-01",
+            "knownRansomwareCampaignUse": "Unknown",
+            "notes": "",
+            "cwes": ["CWE-787"],
+        }
+        for n in (1, 2)
+    ],
+}
+
+
+def test_a_feed_of_vulnerabilities_becomes_groups(tmp_path: Path) -> None:
+    (tmp_path / "kev.json").write_text(json.dumps(KEV))
+    import msgspec
+
+    feed = msgspec.structs.replace(find("cisa-kev"), url=str(tmp_path / "kev.json"))
+    reading = read(feed, owner="O")
+    assert [alarm.kind for alarm in reading.alarms] == ["volume"]
+    assert [row["name"] for row in reading.groups.to_pylist()] == ["CVE-2026-0001", "CVE-2026-0002"]
+    run = plan_feed(feed, "O", tmp_path / "run")
+    document = json.loads(run.content(0))
+    assert [group["name"] for group in document["group"]] == ["CVE-2026-0001", "CVE-2026-0002"]
+    assert {one["type"] for one in document["group"][0]["attribute"]} >= {"Vendor", "Product", "Due Date"}
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.headers.get("If-None-Match") == '"1"':
+                self.send_response(304)
+                self.end_headers()
+                return
+            body = CSV.format(count=3).encode()
+            self.send_response(200)
+            self.send_header("ETag", '"1"')
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_port}/feed.csv"
+        http.shutdown()
+        thread.join()
+
+
+def test_the_state_moves_only_when_the_load_has_ended(tmp_path: Path, server: str) -> None:
+    feed = declared(tmp_path, url=server)
+    where, local = tmp_path / "feeds.state", Fetching(allow_private=True)
+    first = FetchState(where)
+    read(feed, owner="O", state=first, fetching=local)
+    first.keep(UPath(tmp_path / "fetched.json"))
+    read(feed, owner="O", state=FetchState(where), fetching=local)  # the load failed: the same again
+
+    FetchState.commit_kept(UPath(tmp_path / "fetched.json"))
+    with pytest.raises(NothingNewError, match="nothing new"):
+        read(feed, owner="O", state=FetchState(where), fetching=local)
+    assert FetchState(where).known("feed:mine") == {"rows": "3", "address": "feed:mine"}
+
+
+def test_a_run_remembers_what_was_fetched_until_it_is_loaded(tmp_path: Path) -> None:
+    state = tmp_path / "feeds.state"
+    run = plan_feed(declared(tmp_path), "O", tmp_path / "run", state=state)
+    assert not state.exists()
+    commit_fetched(run)
+    commit_fetched(run)
+    assert FetchState(state).known("feed:mine")["rows"] == "3"
