@@ -4,7 +4,7 @@ import hashlib
 import logging
 import queue
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class JobFault:
-    """How a job is to misbehave: never start (or only after *delay* seconds), or stop after a fraction of its items."""
+    """How a job is to misbehave.
+
+    Never start (or only after *delay* seconds), stop after a fraction of its items, refuse the items called so with the
+    code given.
+    """
 
     stuck: bool = False
     delay: float = 0.0
     stop_after: float | None = None
+    refuse: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,7 @@ class BatchJobs:
         if fault.stuck:
             return
         if fault.delay:
-            entry = (generation, upload, JobFault(stop_after=fault.stop_after))
+            entry = (generation, upload, replace(fault, delay=0.0))
             timer = threading.Timer(fault.delay, self._queue.put, [entry])
             timer.daemon = True
             timer.start()
@@ -161,6 +166,6 @@ class BatchJobs:
             self._clock.stamp(),
             max_indicators=self._limits.max_indicators,
         )
-        run.run(path, stop_after=fault.stop_after)
+        run.run(path, stop_after=fault.stop_after, refuse=fault.refuse)
         self._set_status(batch_id, "Completed")
         path.unlink(missing_ok=True)

@@ -54,3 +54,22 @@ class JobError(Exception):
     def __init__(self, entry: Message) -> None:
         super().__init__(entry.reason)
         self.entry = entry
+
+
+REFUSALS: Final = {
+    GENERAL: "{name}: An unknown error occurred",
+    PERMISSION: "The requested {name} was not created - access was denied",
+    INVALID_INDICATOR: "{name} is not a valid {type}.",
+    INVALID_GROUP: "{type} {name} has an invalid status.",
+    NOT_FOUND: "{name}: The requested resource was not found",
+    ASSOCIATION: "Invalid association, a {type} cannot be associated with a {type}",
+    DUPLICATE: "The summary for this {type} is invalid, a/an {type} with this summary already exists",
+    FILE_IO: "The file of {name} could not be read.",
+}
+"""What the platform may say of an item that is refused as a fault: its templates (api §1.4, §5.6), code by code."""
+
+EXCEPTIONS: Final = {
+    JSON_SYNTAX: "com.google.gson.JsonSyntaxException: java.lang.IllegalStateException: Not a JSON Object",
+    INTERNAL: "java.lang.NullPointerException",
+}
+"""Those that end the job (api §5.7)."""

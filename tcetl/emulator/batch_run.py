@@ -4,6 +4,7 @@ import itertools
 import json
 import logging
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -15,12 +16,14 @@ from tcetl.emulator.batch_groups import GroupWriter
 from tcetl.emulator.batch_indicators import IndicatorWriter, label_of
 from tcetl.emulator.batch_links import End, InlineLink, associate, connect, inline_links
 from tcetl.emulator.batch_messages import (
+    EXCEPTIONS,
     FILE_IO,
     GROUP_LOSS,
     INDICATOR_LIMIT,
     INDICATOR_LOSS,
     INTERNAL,
     JSON_SYNTAX,
+    REFUSALS,
     UNEXPECTED,
     ItemError,
     JobError,
@@ -66,6 +69,13 @@ class Work:
     def path(self) -> str:
         """Its JSON path."""
         return f"$.{self.section}[{self.index}]"
+
+    @property
+    def name(self) -> str:
+        """How messages call it: the xid of a group, the value of an indicator."""
+        if not isinstance(self.item, dict):
+            return str(self.item)
+        return str(self.item.get("xid")) if self.section == "group" else label_of(self.item)
 
 
 def _syntax_error(reason: str, path: str = "$") -> JobError:
@@ -128,10 +138,16 @@ class BatchRun:
         self._messages: list[Message] = []
         self._links: list[InlineLink] = []
         self._halted = False
+        self._refuse: Mapping[str, str] = {}
         self.counts = Counts()
 
-    def run(self, path: Path, *, stop_after: float | None = None) -> None:
-        """Work through the file at *path*; with *stop_after* (a fraction of the items) fail there (a fault)."""
+    def run(self, path: Path, *, stop_after: float | None = None, refuse: Mapping[str, str] | None = None) -> None:
+        """Work through the file at *path*.
+
+        Two faults: with *stop_after* (a fraction of the items) fail there; refuse items called as in *refuse* with the
+        code that it gives.
+        """
+        self._refuse = refuse or {}
         try:
             works = read_input(path, self._settings.version)
         except JobError as error:
@@ -169,6 +185,7 @@ class BatchRun:
             try:
                 if stop is not None and sum(self.counts.success.values()) >= stop:
                     raise self._unexpected(work, INTERNAL, "java.lang.NullPointerException")
+                self._refuse_named(work)
                 self._apply(connection, work)
             except ItemError as error:
                 self._fail(work, error.entry)
@@ -185,11 +202,18 @@ class BatchRun:
         self.counts.unprocessed -= 1
         self._messages.append(entry)
 
+    def _refuse_named(self, work: Work) -> None:
+        code = self._refuse.get(work.name) if self._refuse else None
+        if code is None:
+            return
+        if code in EXCEPTIONS:
+            raise self._unexpected(work, code, EXCEPTIONS[code])
+        reason = REFUSALS[code].format(type=work.item.get("type"), name=work.name)
+        raise ItemError(code, reason, f"{work.name} is not valid.")
+
     @staticmethod
     def _unexpected(work: Work, code: str, reason: str) -> JobError:
-        item = work.item
-        name = (item.get("xid") if work.section == "group" else label_of(item)) if isinstance(item, dict) else item
-        last = f"Last processed {work.section}[{work.index}] '{name}'."
+        last = f"Last processed {work.section}[{work.index}] '{work.name}'."
         message = f"{UNEXPECTED} Last known JSON path: '{work.path}': {last}"  # sample of api §5.7
         return JobError(Message(code, reason, work.path, message))
 

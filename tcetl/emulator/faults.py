@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, Literal
@@ -16,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tcetl.emulator.batch_jobs import JobFault
+from tcetl.emulator.batch_messages import EXCEPTIONS, REFUSALS
 from tcetl.emulator.routes import matches
 
 Kind = Literal[
@@ -28,9 +30,10 @@ Kind = Literal[
     "skew",  # the server's clock is `seconds` off, in the Date header and in the check of the signature
     "job_stuck",  # an uploaded job stays Running: for `seconds`, or for ever
     "job_half",  # an uploaded job breaks off after `fraction` of its items
+    "job_refuses",  # an uploaded job fails at the items named in `refuse`, each with its code
     "upload_again",  # a second upload to the same job is accepted, and applied on top of the first
 ]
-_BEHAVIOUR: Final[frozenset[Kind]] = frozenset(("skew", "job_stuck", "job_half", "upload_again"))
+_BEHAVIOUR: Final[frozenset[Kind]] = frozenset(("skew", "job_stuck", "job_half", "job_refuses", "upload_again"))
 """How the server behaves; all of these that strike a request do. Of the other kinds one does, the first."""
 
 
@@ -57,6 +60,11 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     bytes: int | None = None
     seconds: float | None = None
     fraction: float = 0.5
+    refuse: dict[str, str] = {}  # summary of an indicator or xid of a group → code of api §5.7
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.refuse.values()) - REFUSALS.keys() - EXCEPTIONS.keys()):
+            raise ValueError(f"no job refuses an item with {', '.join(unknown)}")
 
 
 class _Rule:
@@ -251,12 +259,16 @@ async def _skew(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send
 
 
 async def _job(fault: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    so_far = scope.get("emulator.job_fault", JobFault())
     if fault.kind == "job_half":
-        scope["emulator.job_fault"] = JobFault(stop_after=fault.fraction)
+        found = replace(so_far, stop_after=fault.fraction)
+    elif fault.kind == "job_refuses":
+        found = replace(so_far, refuse={**so_far.refuse, **fault.refuse})
     elif fault.seconds is None:
-        scope["emulator.job_fault"] = JobFault(stuck=True)
+        found = replace(so_far, stuck=True)
     else:
-        scope["emulator.job_fault"] = JobFault(delay=fault.seconds)
+        found = replace(so_far, delay=fault.seconds)
+    scope["emulator.job_fault"] = found
     await app(scope, receive, send)
 
 
@@ -275,6 +287,7 @@ _INJECT: Final[dict[Kind, _Inject]] = {
     "skew": _skew,
     "job_stuck": _job,
     "job_half": _job,
+    "job_refuses": _job,
     "upload_again": _upload_again,
 }
 

@@ -185,6 +185,18 @@ def test_a_job_that_fails_halfway(api, tc_emulator):
     assert tc_emulator.counts(OWNER) == {"Host": 3}
 
 
+def test_a_job_that_refuses_items_by_name(api, tc_emulator):
+    refuse = {"h1.example.com": "0x100A", "h3.example.com": "0x1002", "h7.example.com": "0x1003"}
+    tc_emulator.add_fault("job_refuses", route="/v2/batch/*", method="POST", refuse=refuse)
+    hosts = [{"type": "Host", "summary": f"h{number}.example.com"} for number in range(10)]
+    status, results = api.load(OWNER, {"indicator": hosts})
+    assert (status["successCount"], status["errorCount"], status["unprocessCount"]) == (5, 3, 2)
+    assert [result["code"] for result in results] == ["0x100A", "0x1002", "0x1003"]
+    assert "Last processed indicator[7] 'h7.example.com'." in results[2]["errorMessage"]
+    with pytest.raises(RuntimeError, match="0x9999"):
+        tc_emulator.add_fault("job_refuses", refuse={"a": "0x9999"})
+
+
 def test_a_clock_that_is_off_says_so_in_its_date(api, tc_emulator):
     tc_emulator.add_fault("skew", seconds=-4000, count=None)
     tc_emulator.add_fault("status", status=500, count=1)  # both strike
