@@ -54,7 +54,15 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "string",
                         "example": "/mnt/shared/threatconnect",
                         "default": "{AIRFLOW_HOME}/data",
-                    }
+                    },
+                    "feeds": {
+                        "description": "Feeds to load on a schedule of their own, separated by commas: names that "
+                        "`tcetl feed list` shows, or definitions of your own (paths ending in .toml).",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "urlhaus-recent,cisa-kev,/etc/tcetl/partner.toml",
+                        "default": "",
+                    },
                 },
             }
         },
