@@ -1,6 +1,7 @@
 """Declared feeds, from their address to what is loaded: drift, allow-lists, scores, groups, and what is remembered."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from upath import UPath
 
@@ -157,8 +159,6 @@ KEV = {
 
 def test_a_feed_of_vulnerabilities_becomes_groups(tmp_path: Path) -> None:
     (tmp_path / "kev.json").write_text(json.dumps(KEV))
-    import msgspec
-
     feed = msgspec.structs.replace(find("cisa-kev"), url=str(tmp_path / "kev.json"))
     reading = read(feed, owner="O")
     assert [alarm.kind for alarm in reading.alarms] == ["volume"]
@@ -216,3 +216,38 @@ def test_a_run_remembers_what_was_fetched_until_it_is_loaded(tmp_path: Path) -> 
     commit_fetched(run)
     commit_fetched(run)
     assert FetchState(state).known("feed:mine")["rows"] == "3"
+
+
+SHARED = Path(os.environ.get("TCETL_SHARED", Path(__file__).parents[2] / "shared")) / "feeds"
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared feeds are not here")
+@pytest.mark.parametrize(
+    ("name", "file", "rows"),
+    [
+        ("urlhaus-recent", "urlhaus.csv", 6000),
+        ("feodotracker-c2", "feodotracker.csv", 28),
+        ("cisa-kev", "cisa-kev.json", 1404),
+        ("ipsum", "ipsum.txt", 20000),
+        ("maltrail-generic", "maltrail-generic.txt", 14370),
+        ("maltrail-mass-scanner", "maltrail-mass_scanner.txt", 10461),
+        ("tweetfeed-month", "tweetfeed.csv", 4683),
+        ("x4bnet-vpn-v4", "x4bnet-vpn-ipv4.txt", 10862),
+        ("x4bnet-datacenter-asn", "x4bnet-datacenter-asn.txt", 906),
+        ("signature-base-hashes", "signature-base-hashes.txt", 3224),
+        ("amnesty-pegasus", "amnesty-pegasus.stix2", 1549),
+    ],
+)
+def test_real_feeds_are_as_their_definitions_expect(name: str, file: str, rows: int) -> None:
+    feed = msgspec.structs.replace(find(name), url=str(SHARED / file), secret=None)
+    reading = read(feed, owner="O")
+    assert reading.alarms == []
+    assert reading.counts["rows_read"] == rows
+    assert reading.indicators.num_rows + reading.groups.num_rows > 0
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared feeds are not here")
+def test_a_real_feed_that_was_cut_off_is_noticed() -> None:
+    feed = msgspec.structs.replace(find("threatfox-legacy"), url=str(SHARED / "threatfox.csv"))
+    with pytest.raises(DriftError, match="1,217,668 rows, and has 6"):
+        read(feed, owner="O")

@@ -65,6 +65,7 @@ def test_dags_folder_holds_the_dags_and_nothing_else():
     assert {path.name for path in dags_folder().glob("*.py")} == {
         "threatconnect_batch_retry.py",
         "threatconnect_bulk_to_lake.py",
+        "threatconnect_catalogue.py",
         "threatconnect_feed_ingest.py",
         "threatconnect_feed_ingest_mapped.py",
         "threatconnect_siem_export.py",
