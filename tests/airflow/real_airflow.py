@@ -134,6 +134,11 @@ class RealAirflow:
         count = len(list(dags_folder().glob("*.py")))
         wait_until(lambda: len(self.call("GET", "dags")["dags"]) >= count, "reading the DAGs", timeout=120)
 
+    def wait_until_idle(self) -> None:
+        """Return when no run of any DAG is under way."""
+        path = "dags/~/dagRuns?state=running&state=queued"
+        wait_until(lambda: self.call("GET", path)["total_entries"] == 0, "end of all runs", timeout=300)
+
     # --- what one does through the API
 
     def call(self, method: str, path: str, **document: Any) -> Any:

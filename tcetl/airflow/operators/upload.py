@@ -95,7 +95,9 @@ class ThreatConnectBatchUploadOperator(ThreatConnectOperator):
         with self.hook.get_conn() as tc:
             if self.deferrable:
                 progress = self._advance_or_defer(tc, run, deadline, stuck)
-                return self.emit(context, judge(run, self.max_errors) if self.chunks is None else self._part(progress))
+                return self.emit(
+                    context, judge(run, self.max_errors) if self.chunks is None else self._part(run, progress)
+                )
             options: dict[str, Any] = {
                 "in_flight": self.in_flight,
                 "timeout": deadline - time.time(),
@@ -104,7 +106,7 @@ class ThreatConnectBatchUploadOperator(ThreatConnectOperator):
             }
             if self.chunks is None:
                 return self.emit(context, summary(resume_load(tc, self.run_dir, max_errors=self.max_errors, **options)))
-            return self.emit(context, self._part(submit_chunks(tc, run, chunks_of(self.chunks), **options)))
+            return self.emit(context, self._part(run, submit_chunks(tc, run, chunks_of(self.chunks), **options)))
 
     def _advance_or_defer(self, tc: ThreatConnect, run: Run, deadline: float, stuck: Collection[int]) -> Progress:
         """Return when every chunk has been answered for; else defer, once all that is left to do is to wait."""
@@ -149,9 +151,10 @@ class ThreatConnectBatchUploadOperator(ThreatConnectOperator):
         return None if self.chunks is None else chunks_of(self.chunks)
 
     def _jobs(self, run: Run) -> str:
-        return ", ".join(str(receipt.batch_id) for receipt in run.receipts(self._chunks()) if receipt.is_open)
+        receipts = run.receipts(self._chunks())
+        return ", ".join(str(receipt.batch_id) for receipt in receipts if receipt.is_open and receipt.batch_id)
 
-    def _part(self, progress: Progress) -> dict[str, Any]:
+    def _part(self, run: Run, progress: Progress) -> dict[str, Any]:
         return {
             "run_dir": self.run_dir,
             "chunks": self.chunks,
@@ -159,5 +162,5 @@ class ThreatConnectBatchUploadOperator(ThreatConnectOperator):
             "succeeded": progress.succeeded,
             "failed": progress.failed,
             "unprocessed": progress.unprocessed,
-            "jobs": progress.chunks_total,
+            "jobs": sum(receipt.batch_id is not None for receipt in run.receipts(self._chunks())),
         }
