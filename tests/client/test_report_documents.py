@@ -396,6 +396,14 @@ def test_a_flood_around_the_list_is_not_held(before: bool) -> None:
     assert flood.given < 3 * cutting.ENVELOPE_LIMIT
 
 
+def test_an_item_without_end_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cutting, "ITEM_LIMIT", 100_000)
+    large = ITEM_TEXT[:-1] + b',"x":"' + b"y" * 90_000 + b'"}'
+    assert len(read(b'{"indicator":[' + large + b"]}", block_size=1000)[0]) == 1
+    with pytest.raises(DamagedDocumentError, match=r"an item has more than 100,000 bytes"):
+        read(b'{"indicator":[' + ITEM_TEXT[:-1] + b',"x":"' + b"y" * 10_000_000, block_size=1000)
+
+
 def test_an_error_of_the_stream_passes_through() -> None:
     class Broken(io.RawIOBase):
         asked = 0

@@ -22,6 +22,9 @@ SUFFIX: Final = b"]}"
 ENVELOPE_LIMIT: Final = 1 << 20
 """Most bytes before the list and after it; a report has a few."""
 
+ITEM_LIMIT: Final = 256 << 20
+"""Most bytes of one item: a document that never comes to an end of one is not read into memory."""
+
 _TAIL: Final = 64 << 10
 """How far from its end a buffer is searched for a boundary."""
 
@@ -163,6 +166,8 @@ class Cutter:
                 return end, True
             if self._ended:
                 raise self._damaged("it ends inside an item", self._end)
+            if self._end >= ITEM_LIMIT:
+                raise self._damaged(f"an item has more than {ITEM_LIMIT:,} bytes", self._end)
             wanted = 2 * self._end
 
     def _take(self, end: int, certain: bool) -> Block | None:
