@@ -109,6 +109,10 @@ class NothingNewError(FeedError):
     """The provider says that a feed is as it was when it was last loaded: there is nothing to do."""
 
 
+class TransformError(TcetlError):
+    """A user's transform cannot be found, failed, or returned what breaks a rule; the message names batch and row."""
+
+
 class LoadError(TcetlError):
     """A load cannot be planned or went wrong as a whole: no chunk is owed silently."""
 

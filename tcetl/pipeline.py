@@ -31,7 +31,7 @@ from tcetl.load.diff import diff
 from tcetl.load.preview import Preview, preview
 from tcetl.schema import INDICATORS, REJECTS
 from tcetl.siem import ExportReport, export
-from tcetl.transform import TLP_LABELS, ColumnMap
+from tcetl.transform import TLP_LABELS, ColumnMap, Transform
 
 OnProgress = Callable[[str, int, int | None], None]
 """Called with (stage, done, total or None) as a job goes on; the unit of done and total is the stage's own."""
@@ -60,6 +60,7 @@ def plan_feed(
     confidence: int | None = None,
     tags: Sequence[str] = (),
     columns: ColumnMap | None = None,
+    transforms: Sequence[Transform | Callable[..., Any] | str] = (),
     groups: bool = False,
     max_records: int = MAX_RECORDS,
     max_bytes: int = MAX_BYTES,
@@ -80,6 +81,8 @@ def plan_feed(
         confidence: Confidence (0-100) for rows that bring none of their own.
         tags: Tags for every indicator.
         columns: What the feed's columns mean; found by their names and values when None.
+        transforms: Functions of the user's, in order: decorated by :func:`tcetl.transform.transform`, plain, or named
+            as ``module:function``.
         groups: Load the reports, malware, events and so on of a STIX or MISP feed too, as groups with their indicators.
         max_records: Most records in a batch job, at most 25,000.
         max_bytes: Most bytes in a batch job.
@@ -99,6 +102,7 @@ def plan_feed(
         state=known,
         columns=columns,
         groups=groups,
+        transforms=transforms,
         on_progress=_stage(on_progress, "read"),
     )
     run = plan(

@@ -117,6 +117,7 @@ class FeedDefinition(_Part, frozen=True):
         allow: Lists of what is not to be loaded.
         scores: Ratings and confidences for what is tagged in some way or of some type; the first that fits decides.
         decay: How confidence falls with age.
+        transforms: Functions of the user's, as ``module:function`` or ``file.py:function``, in order.
         expect: How it usually is.
         alarms: What to do when it is not.
     """
@@ -139,6 +140,7 @@ class FeedDefinition(_Part, frozen=True):
     allow: tuple[Allowed, ...] = ()
     scores: tuple[ScoreRule, ...] = ()
     decay: Fading | None = None
+    transforms: tuple[str, ...] = ()
     alarms: Alarms = Alarms()
 
     @property
@@ -197,7 +199,8 @@ def read_definition(path: Path) -> FeedDefinition:
         definition = msgspec.convert({"name": path.stem, **document}, FeedDefinition)
         _check(definition)
         beside = [msgspec.structs.replace(one, list=_beside(path, one.list)) for one in definition.allow]
-        definition = msgspec.structs.replace(definition, allow=tuple(beside))
+        functions = tuple(_beside(path, one) if ".py:" in one else one for one in definition.transforms)
+        definition = msgspec.structs.replace(definition, allow=tuple(beside), transforms=functions)
     except (msgspec.ValidationError, ValueError) as error:
         raise FeedError(f"feed definition {path}: {error}", hint=hint) from error
     return definition

@@ -14,8 +14,20 @@ from tcetl.catalogue.words import Reworded
 from tcetl.errors import EmptyFeedError, FeedError, NothingNewError
 from tcetl.feeds import Feed, Fetching, GroupedFeed, open_feed, stated_records
 from tcetl.feeds.sources import FetchState, fetch
-from tcetl.schema import ASSOCIATIONS, FILE_OCCURRENCES, GROUPS, INDICATORS, REJECTS
-from tcetl.transform import ColumnMap, GroupMap, associate, normalise, normalise_groups, score, screen
+from tcetl.schema import ASSOCIATIONS, FILE_OCCURRENCES, GROUPS, INDICATORS, REJECTS, empty_table
+from tcetl.transform import (
+    ColumnMap,
+    GroupMap,
+    Normalised,
+    Transform,
+    associate,
+    normalise,
+    normalise_groups,
+    score,
+    screen,
+    transform_indicators,
+)
+from tcetl.transform.user import Function, as_transform
 
 _INDEX: Final = {"misp": "manifest.json"}
 _ROWS: Final = "rows"
@@ -59,6 +71,7 @@ def read(
     state: FetchState | None = None,
     columns: ColumnMap | None = None,
     groups: bool = False,
+    transforms: Sequence[Transform | Function | str] = (),
     fetching: Fetching | None = None,
     now: datetime | None = None,
     on_progress: Callable[[int, int | None], None] | None = None,
@@ -72,6 +85,7 @@ def read(
         columns: What the feed's columns mean, where the definition does not say.
         groups: Whether to read the reports, malware, events and so on of a STIX or MISP feed too, as groups with their
             indicators.
+        transforms: Functions of the user's beside those that the definition names, and after them.
         fetching: Limits and proxies; the key is added from the variable that the definition names.
         now: The time from which ages are counted; the present when None.
         on_progress: Called after every batch with (rows read, None).
@@ -80,7 +94,9 @@ def read(
         NothingNewError: The provider says that nothing is new since what *state* knows.
         DriftError: The feed is not as it should be, by an alarm that is set to fail.
         FeedError: It cannot be had or read, or its key is missing.
+        TransformError: A transform cannot be found, failed, or returned what breaks a rule.
     """
+    functions = [as_transform(one) for one in (*definition.transforms, *transforms)]
     index = _INDEX.get(definition.format)
     fetched = fetch(definition.url, _with_key(definition, fetching), state=state, index=index)
     if fetched.source is None:
@@ -92,17 +108,31 @@ def read(
         refuse(definition, drifted)
         reworded = Reworded(feed, definition.words)
         if (group_map := definition.group_map) is not None:
+            if functions:
+                raise FeedError("transforms are for indicators, not for groups", hint="leave them out")
             reading = _of_groups(reworded, group_map, definition, owner)
         else:
-            mapped = columns or definition.column_map
-            reading = _of_indicators(reworded, mapped, definition, owner, now or datetime.now(UTC), on_progress)
+            normalised = normalise(
+                reworded,
+                owner=owner,
+                rating=definition.defaults.rating,
+                confidence=definition.defaults.confidence,
+                tags=definition.defaults.tags,
+                columns=columns or definition.column_map,
+                transforms=[one for one in functions if one.on == "feed"],
+                on_progress=on_progress,
+            )
+            screened = screen(normalised, definition.allow_lists())
+            scored = score(screened, definition.scores, definition.fading, now=now or datetime.now(UTC))
+            found = transform_indicators(scored, [one for one in functions if one.on == "indicators"])
+            reading = _of_indicators(feed, found)
         drifted += examine_rows(
             definition, reading.counts["rows_read"], declared=stated_records(feed.comments), last=last
         )
     except EmptyFeedError:
         if definition.expect.rows[0] > 0:
             raise
-        nothing = Reading(**{name: schema.empty_table() for name, schema in _TABLES.items()}, counts=_NOTHING)
+        nothing = Reading(**{name: empty_table(schema) for name, schema in _TABLES.items()}, counts=_NOTHING)
         return _judged(nothing, definition, examine_rows(definition, 0, last=last), state)
     reading = _judged(reading, definition, drifted, state)
     return _with_groups(reading, feed) if groups else reading
@@ -120,7 +150,7 @@ def _judged(
 
 def _of_groups(feed: Feed, columns: GroupMap, definition: FeedDefinition, owner: str) -> Reading:
     found = normalise_groups(feed, columns, owner=owner, tags=definition.defaults.tags)
-    tables = {name: schema.empty_table() for name, schema in _TABLES.items()}
+    tables = {name: empty_table(schema) for name, schema in _TABLES.items()}
     return Reading(
         **{**tables, "groups": found.groups, "rejects": found.rejects},
         counts={**_NOTHING, "rows_read": found.rows_read, "rejected": dict(found.rejected)},
@@ -131,26 +161,8 @@ def _of_groups(feed: Feed, columns: GroupMap, definition: FeedDefinition, owner:
     )
 
 
-def _of_indicators(  # noqa: PLR0917 - all that one feed is read by
-    feed: Feed,
-    columns: ColumnMap | None,
-    definition: FeedDefinition,
-    owner: str,
-    now: datetime,
-    on_progress: Callable[[int, int | None], None] | None,
-) -> Reading:
-    default = definition.defaults
-    normalised = normalise(
-        feed,
-        owner=owner,
-        rating=default.rating,
-        confidence=default.confidence,
-        tags=default.tags,
-        columns=columns,
-        on_progress=on_progress,
-    )
-    found = score(screen(normalised, definition.allow_lists()), definition.scores, definition.fading, now=now)
-    tables = {name: schema.empty_table() for name, schema in _TABLES.items()}
+def _of_indicators(feed: Feed, found: Normalised) -> Reading:
+    tables = {name: empty_table(schema) for name, schema in _TABLES.items()}
     return Reading(
         **{**tables, "indicators": found.indicators, "occurrences": found.occurrences, "rejects": found.rejects},
         counts=asdict(found.counts),

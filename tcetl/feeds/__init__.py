@@ -10,7 +10,7 @@ from tcetl.feeds.base import FILE, PLACE, POINTER, ROW, Feed, RawBatch
 from tcetl.feeds.comments import stated_records
 from tcetl.feeds.formats import FORMATS, recognise
 from tcetl.feeds.formats.misp import MANIFEST
-from tcetl.feeds.frame import TABLES, FrameFeed, Table
+from tcetl.feeds.frame import FrameFeed, Table, is_table
 from tcetl.feeds.joined import JoinedFeed
 from tcetl.feeds.source import Folder, Source, locate
 from tcetl.feeds.sources import Fetching, fetch, shown
@@ -63,7 +63,7 @@ def open_feed(
     """
     if format not in ("auto", *FORMATS):
         raise FeedError(f"'{format}' is not a feed format", hint=f"one of: auto, {', '.join(FORMATS)}")
-    if isinstance(given, TABLES):
+    if is_table(given):
         return FrameFeed(given, name or "frame")
     unpacking = unpacking or Unpacking()
     if isinstance(given, str):
@@ -72,7 +72,9 @@ def open_feed(
         assert fetched is not None  # nothing was made conditional
         source = fetched
     else:
-        source = locate(Path(given) if isinstance(given, os.PathLike) else given, unpacking)
+        # No table any more, which mypy cannot conclude from a type guard.
+        held: Any = Path(given) if isinstance(given, os.PathLike) else given
+        source = locate(held, unpacking)
     if isinstance(source, Matches):
         return JoinedFeed(source, name or feed_name(source.location), partial(_read, format, options))
     return _read(format, options, source, name or feed_name(source.location))

@@ -1,9 +1,9 @@
 """Tables in memory as feeds: DataFrames of pandas and polars, tables of Arrow."""
 
+import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard
 
-import pandas as pd
 import polars as pl
 import pyarrow as pa
 
@@ -12,11 +12,18 @@ from tcetl.feeds.base import POINTER, ROW, RawBatch
 from tcetl.feeds.cells import as_text_column
 from tcetl.feeds.sniff import column_names
 
-TABLES: Final = (pd.DataFrame, pl.DataFrame, pa.Table)
+if TYPE_CHECKING:
+    import pandas as pd
+
 Table: TypeAlias = "pd.DataFrame | pl.DataFrame | pa.Table"
 """What can be given in place of a file."""
 
 _BATCH: Final = 65_536
+
+
+def is_table(given: object) -> "TypeGuard[Table]":
+    """Tell whether *given* is a table in memory."""
+    return isinstance(given, pl.DataFrame | pa.Table) or _is_pandas(given)
 
 
 class FrameFeed:
@@ -44,7 +51,8 @@ class FrameFeed:
         self.name = name
         self.columns: Sequence[str] = column_names(_names(table))
         self._table = table
-        self._labelled = isinstance(table, pd.DataFrame) and not isinstance(table.index, pd.RangeIndex)
+        # A RangeIndex numbers the rows, which _row does already.
+        self._labelled = _is_pandas(table) and type(table.index).__name__ != "RangeIndex"
 
     def batches(self) -> Iterator[RawBatch]:
         """Yield the rows, piece by piece."""
@@ -59,9 +67,15 @@ class FrameFeed:
             yield RawBatch(pl.DataFrame([*cells, *place]))
 
 
+def _is_pandas(given: object) -> "TypeGuard[pd.DataFrame]":
+    """Tell a DataFrame of pandas without importing it: where there is one, it has been."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(given, pandas.DataFrame)
+
+
 def _slice(table: Any, start: int) -> Any:
     rows = slice(start, start + _BATCH)
-    return table.iloc[rows] if isinstance(table, pd.DataFrame) else table[rows]
+    return table.iloc[rows] if _is_pandas(table) else table[rows]
 
 
 def _names(table: Table) -> list[str]:

@@ -4,10 +4,12 @@ from tcetl.transform.allowlists import RESERVED, AllowList, allow_list
 from tcetl.transform.associate import associate
 from tcetl.transform.columns import ColumnMap
 from tcetl.transform.groups import GroupMap, NormalisedGroups, normalise_groups
+from tcetl.transform.last import transform_indicators
 from tcetl.transform.normalise import FeedCounts, Normalised, normalise
 from tcetl.transform.scoring import Decay, ScoreRule, score
 from tcetl.transform.screening import screen
 from tcetl.transform.tlp import LABELS as TLP_LABELS
+from tcetl.transform.user import Transform, transform
 
 __all__ = [
     "RESERVED",
@@ -20,10 +22,13 @@ __all__ = [
     "Normalised",
     "NormalisedGroups",
     "ScoreRule",
+    "Transform",
     "allow_list",
     "associate",
     "normalise",
     "normalise_groups",
     "score",
     "screen",
+    "transform",
+    "transform_indicators",
 ]

@@ -1,8 +1,8 @@
 """Which column of a feed means what, by its name or, where names say nothing, by its values."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Final
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final
 
 import polars as pl
 
@@ -70,6 +70,10 @@ class ColumnMap:
     path: str | None = None
     found: str | None = None
 
+    def with_roles(self, roles: Mapping[str, str]) -> "ColumnMap":
+        """Return this map with other columns for some roles, such as ``{"confidence": "score"}``."""
+        return replace(self, **dict[str, Any](roles))
+
     def used(self) -> set[str]:
         """Return the names of all columns that are taken."""
         taken: set[str] = set()
@@ -86,7 +90,7 @@ def map_columns(feed: Feed, sample: pl.DataFrame) -> ColumnMap:
     Raises:
         FeedError: no column holds indicators; the message names the columns found.
     """
-    columns = feed.columns
+    columns = [name for name in sample.columns if name not in PLACE]
     by_name = {plain_name(column): column for column in reversed(columns)}  # the first of equals wins
     kind = _first(by_name, words.TYPE_NAMES)
     value_type = None

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
@@ -17,6 +18,11 @@ from tcetl.transform.notes import Notes
 from tcetl.transform.rows import Candidates
 from tcetl.transform.settle import settle
 from tcetl.transform.tables import Tables
+from tcetl.transform.user import Transform
+from tcetl.transform.user.dropped import DROPPED, reason_of, with_raw
+
+if TYPE_CHECKING:
+    from tcetl.transform.user.feed_rows import FeedRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ def normalise(
     confidence: int | None = None,
     tags: Sequence[str] = (),
     columns: ColumnMap | None = None,
+    transforms: Sequence[Transform] = (),
     on_progress: Callable[[int, int | None], None] | None = None,
 ) -> Normalised:
     """Return the indicators of *feed*, and every row that is none with its reason.
@@ -77,17 +84,20 @@ def normalise(
         confidence: 0-100, for rows that bring none of their own.
         tags: For every indicator.
         columns: What the feed's columns mean; found by their names and values when None.
+        transforms: Functions of the user's that see the feed's rows, in order.
         on_progress: Called after every batch with (rows read, None).
 
     Raises:
         FeedError: the feed cannot be read, or no column holds indicators.
         ReconciliationError: rows are unaccounted for, which would be a defect of this module.
+        TransformError: a transform failed, or returned what breaks a rule.
         ValueError: *rating* or *confidence* is out of range.
     """
     if rating is not None and not 0 <= rating <= 5:
         raise ValueError(f"rating is 0 to 5, not {rating}")
     if confidence is not None and not 0 <= confidence <= 100:
         raise ValueError(f"confidence is 0 to 100, not {confidence}")
+    user = _feed_rows(transforms, feed)
     notes = Notes()
     tables = Tables(feed, owner, notes)
     candidates: Candidates | None = None
@@ -99,16 +109,24 @@ def normalise(
         rows_read += batch.rows_read
         rejected.update(batch.rejects["code"].to_pylist())
         rejects.append(batch.rejects)
-        if not batch.frame.is_empty():
+        frame, dropped = user.of(batch.frame) if user else (batch.frame, [])
+        if not frame.is_empty():
             if candidates is None:
-                candidates = Candidates(columns or map_columns(feed, batch.frame), notes)
-                _check_columns(candidates.columns, feed)
-            settled = settle(candidates.of(batch.frame))
+                meant = (columns or map_columns(feed, frame)).with_roles(user.roles if user else {})
+                _check_columns(meant, frame, feed)
+                candidates = Candidates(meant, notes)
+            settled = settle(candidates.of(frame))
             good.append(settled.good)
             rejected.update(settled.bad["code"].to_list())
             notes.add_each(settled.changed, "change", CHANGES)
             rejects.append(
                 tables.rejects(settled.bad, stage="normalise", severity="error", field=candidates.columns.value)
+            )
+        for name, lost in dropped:
+            rejected[DROPPED] += lost.height
+            said = with_raw(lost, candidates.columns.value if candidates else None)
+            rejects.append(
+                tables.rejects(said, stage="normalise", severity="info", code=DROPPED, reason=reason_of(name))
             )
         if on_progress:
             on_progress(rows_read, None)
@@ -130,11 +148,7 @@ def normalise(
     )
     return Normalised(
         indicators=tables.indicators(
-            merged,
-            rating=rating,
-            confidence=confidence,
-            tags=tags,
-            attributes=candidates.columns.attributes,
+            merged, rating=rating, confidence=confidence, tags=tags, attributes=candidates.columns.attributes
         ),
         occurrences=occurrences,
         rejects=pa.concat_tables(rejects),
@@ -150,8 +164,17 @@ def normalise(
     )
 
 
-def _check_columns(columns: ColumnMap, feed: Feed) -> None:
-    if missing := columns.used() - set(feed.columns):
+def _feed_rows(transforms: Sequence[Transform], feed: Feed) -> "FeedRows | None":
+    """Return what runs *transforms* over the rows of *feed*; only where there are any is pandas imported."""
+    if not transforms:
+        return None
+    from tcetl.transform.user.feed_rows import FeedRows  # noqa: PLC0415
+
+    return FeedRows(transforms, feed.columns, feed.file)
+
+
+def _check_columns(columns: ColumnMap, frame: pl.DataFrame, feed: Feed) -> None:
+    if missing := columns.used() - set(frame.columns):
         raise FeedError(
             f"{feed.file} has no column {', '.join(sorted(missing))}", hint=f"it has: {', '.join(feed.columns)}"
         )

@@ -2,7 +2,6 @@
 
 import ipaddress
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -11,8 +10,9 @@ import polars as pl
 import pyarrow as pa
 
 from tcetl.errors import FeedError
-from tcetl.schema import INDICATORS, REJECTS, conform
+from tcetl.schema import INDICATORS
 from tcetl.transform.allowlists import AllowList, Rule, pattern
+from tcetl.transform.leaving_out import leave_out
 from tcetl.transform.normalise import Normalised
 
 CODE: Final = "allow-listed"
@@ -37,7 +37,7 @@ def screen(normalised: Normalised, lists: Sequence[AllowList]) -> Normalised:
         FeedError: A regular expression of a list is beyond what can be matched in linear time.
     """
     table, notes = normalised.indicators, list(normalised.notes)
-    dropped: list[pa.Table] = []
+    dropped: list[tuple[str, pa.Table]] = []
     for one in sorted(lists, key=lambda allowed: allowed.action != "drop"):
         on_list = listed(table, one)
         count = int(on_list.sum())
@@ -47,28 +47,12 @@ def screen(normalised: Normalised, lists: Sequence[AllowList]) -> Normalised:
         done = {"drop": "left out", "tag": "tagged", "report": "kept"}[one.action]
         notes.append(f"{count:,} indicators are on the allow-list '{one.name}' and were {done}")
         if one.action == "drop":
-            dropped.append(_rejects(table.filter(mask), one.name))
+            dropped.append((f"it is on the allow-list '{one.name}'", table.filter(mask)))
             table = table.filter(pa.compute.invert(mask))
         elif one.action == "tag":
             table = _tagged(table, on_list, f"allow-list: {one.name}"[:_LONGEST_TAG])
-    if not dropped:
-        return replace(normalised, indicators=table, notes=notes)
-    gone = pa.concat_tables(dropped)
-    counts = normalised.counts
-    by_type = Counter(counts.indicators)
-    by_type.subtract(gone["type"].to_pylist())
-    return replace(
-        normalised,
-        indicators=table,
-        rejects=pa.concat_tables([normalised.rejects, gone]),
-        occurrences=_of_files_left(normalised.occurrences, table),
-        counts=replace(
-            counts,
-            rejected=dict(sorted({**counts.rejected, CODE: counts.rejected.get(CODE, 0) + gone.num_rows}.items())),
-            indicators={kind: count for kind, count in by_type.items() if count},
-        ),
-        notes=notes,
-    )
+    hint = "if it is to be loaded, take it off that list, or let the list tag or report only"
+    return replace(leave_out(normalised, table, dropped, code=CODE, hint=hint), notes=notes)
 
 
 def listed(indicators: pa.Table, allowed: AllowList) -> pl.Series:
@@ -187,23 +171,6 @@ def _like(values: pl.Series, entries: Iterable[str]) -> pl.Series:
                 hint="no look-around and no back-references: they may take for ever",
             ) from error
     return hit
-
-
-def _of_files_left(occurrences: pa.Table, indicators: pa.Table) -> pa.Table:
-    files = indicators.filter(pa.compute.field("type") == "File")["summary"]
-    return occurrences.filter(pa.compute.is_in(occurrences["summary"], value_set=files.combine_chunks()))
-
-
-def _rejects(table: pa.Table, name: str) -> pa.Table:
-    frame = pl.DataFrame(table.select(["owner_name", "type", "summary", "origin"])).unnest("origin")
-    rows = frame.with_columns(
-        stage=pl.lit("normalise"),
-        code=pl.lit(CODE),
-        severity=pl.lit("info"),
-        reason=pl.lit(f"it is on the allow-list '{name}'"),
-        hint=pl.lit("if it is to be loaded, take it off that list, or let the list tag or report only"),
-    )
-    return pa.Table.from_batches(conform(rows.to_arrow().to_batches(), REJECTS), REJECTS)
 
 
 def _tagged(table: pa.Table, which: pl.Series, tag: str) -> pa.Table:
