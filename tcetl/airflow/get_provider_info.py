@@ -30,6 +30,9 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "triggers": [{"integration-name": "ThreatConnect", "python-modules": ["tcetl.airflow.triggers.batch"]}],
+        "task-decorators": [
+            {"class-name": "tcetl.airflow.decorators.transform.transform_task", "name": "tc_transform"}
+        ],
         "connection-types": [
             {
                 "connection-type": "threatconnect",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from tcetl.cli.console import Json, by_reason, print_facts, print_json, print_table, progress
-from tcetl.cli.options import Feed, examples
+from tcetl.cli.options import Feed, Transforms, examples
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,6 +19,7 @@ Format = Annotated[str, typer.Option(help="The feed's format; auto looks at its 
 _SHOWN: Final = ("type", "summary", "rating", "confidence")
 _GROUP: Final = ("type", "name", "first_seen", "description")
 _REJECT: Final = ("row", "code", "raw", "reason")
+_MERGED: Final = "duplicate"
 
 
 @app.command(
@@ -26,6 +27,7 @@ _REJECT: Final = ("row", "code", "raw", "reason")
         "tcetl feed preview urlhaus.csv",
         "tcetl feed preview cisa-kev   # a feed of tcetl feed list",
         "tcetl feed preview blocklist.txt --rows 50 --json",
+        "tcetl feed preview feed.csv --transform rules:by_family",
         "tcetl feed preview 'exports/*.json' --format stix",
         "tcetl feed preview https://www.circl.lu/doc/misp/feed-osint/ --format misp",
         "tcetl feed preview 'taxii+https://taxii.example/api1/collections/ID/?added_after=2025-01-01T00:00:00Z'",
@@ -35,19 +37,20 @@ def preview(
     feed: Feed,
     *,
     format: Format = "auto",  # noqa: A002 - the option's name
+    transform: Transforms = [],  # noqa: B006 - typer copies it
     rows: Annotated[int, typer.Option(help="Indicators and rejects to show.", min=0)] = 10,
     json: Json = False,
 ) -> None:
     """Read FEED as a load would, and show what would be sent, what rejected and why."""
-    reading = _read(feed, format)
+    reading = _read(feed, format, transform)
     indicators = _spread(reading.indicators.select(_SHOWN), rows)
     groups = reading.groups.slice(0, rows).select(_GROUP).to_pylist()
-    rejects = reading.rejects.slice(0, rows).select(_REJECT).to_pylist()
+    rejects = _of_every_code(reading.rejects.select(_REJECT), rows)
     if json:
         print_json(
             {"feed": feed, "format": reading.format, "columns": reading.columns, "unused": reading.unused}
             | {**reading.counts, "groups": reading.groups.num_rows, "alarms": reading.alarms, "notes": reading.notes}
-            | {"some_indicators": indicators, "first_groups": groups, "first_rejects": rejects}
+            | {"some_indicators": indicators, "first_groups": groups, "some_rejects": rejects}
         )
         return
     _print_counts(feed, reading)
@@ -56,13 +59,15 @@ def preview(
     if groups:
         print_table(f"\n{len(groups)} of the groups", _GROUP, [record.values() for record in groups])
     if rejects:
-        print_table(f"First {len(rejects)} rejects and duplicates", _REJECT, [record.values() for record in rejects])
+        total = reading.rejects.num_rows
+        title = f"{len(rejects)} of {total:,} rejects and duplicates, of every code"
+        print_table(title, _REJECT, [record.values() for record in rejects])
 
 
 @app.command(**examples("tcetl feed check threatfox-recent", "tcetl feed check my-feeds/partner.toml"))
 def check(feed: Feed, *, json: Json = False) -> None:
     """Fetch FEED and hold it against what its definition expects; fails when it has drifted."""
-    reading = _read(feed, "auto")
+    reading = _read(feed, "auto", [])
     if json:
         print_json({"feed": feed, "columns": reading.columns, **reading.counts, "alarms": reading.alarms})
         return
@@ -71,12 +76,12 @@ def check(feed: Feed, *, json: Json = False) -> None:
         print_facts("\nAs expected", {})
 
 
-def _read(feed: str, format: str) -> "Reading":  # noqa: A002 - the word users know
+def _read(feed: str, format: str, transforms: list[str]) -> "Reading":  # noqa: A002 - the word users know
     from tcetl.catalogue import read, resolve
 
     with progress() as on_progress:
         told = None if on_progress is None else (lambda done, total=None: on_progress("read", done, total))
-        return read(resolve(feed, format), owner="preview", on_progress=told)
+        return read(resolve(feed, format), owner="preview", transforms=transforms, on_progress=told)
 
 
 def _print_counts(feed: str, reading: "Reading") -> None:
@@ -89,10 +94,23 @@ def _print_counts(feed: str, reading: "Reading") -> None:
         "groups": reading.groups.num_rows or None,
         "rejected": by_reason(reading.counts["rejected"]),
         "duplicates": reading.counts["duplicates"],
-        "alarms": "; ".join(alarm.message for alarm in reading.alarms) or None,
-        "notes": "; ".join(reading.notes) or None,
+        "alarms": "\n".join(alarm.message for alarm in reading.alarms) or None,
+        "notes": "\n".join(reading.notes) or None,
     }
     print_facts(feed, facts)
+
+
+def _of_every_code(rejects: "pa.Table", rows: int) -> list[dict[str, Any]]:
+    """Take up to *rows* rejects, of every code in turn in the order of the feed; duplicates, which are many, last."""
+    import polars as pl
+
+    frame = pl.DataFrame(rejects).with_columns(turn=pl.int_range(pl.len()).over("code"))
+    merged = pl.col("code") == _MERGED
+    chosen = frame.sort(merged, "turn", "code", maintain_order=True).head(rows).sort("row").drop("turn").to_dicts()
+    for one in chosen:  # the value has a column of its own; without it the reason fits into its line
+        for written in (one["raw"] or "", (one["raw"] or "").upper()):
+            one["reason"] = one["reason"].replace(f"'{written}'", "it")
+    return chosen
 
 
 def _spread(table: "pa.Table", rows: int) -> list[dict[str, Any]]:

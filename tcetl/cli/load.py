@@ -27,7 +27,7 @@ from tcetl.cli.loading import (
     Timeout,
     finish_with_report,
 )
-from tcetl.cli.options import Feed, Owner, examples, new_run_id
+from tcetl.cli.options import Feed, Owner, Transforms, examples, new_run_id
 from tcetl.cli.preview import check_options, show_preview
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def load(
         str | None,
         typer.Option(help="Remember here what was loaded, so that next time only what is new is.", metavar="FILE"),
     ] = None,
+    transform: Transforms = [],  # noqa: B006 - typer copies it
     dry_run: DryRun = False,
     diff: Diff = False,
     groups: Annotated[
@@ -117,6 +118,7 @@ def load(
         "tags": tag,
         "rating": rating,
         "confidence": confidence,
+        "transforms": transform,
         "groups": groups,
         "max_records": max_records,
         "max_bytes": max_bytes,

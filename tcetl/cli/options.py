@@ -18,6 +18,15 @@ Feed = Annotated[
 ]
 Owner = Annotated[str | None, typer.Option(help="Owner by name; else TC_OWNER or tc.conf.", metavar="NAME")]
 
+Transforms = Annotated[
+    list[str],
+    typer.Option(
+        "--transform",
+        help="Your pandas function, module:function or file.py:function; repeat for more.",
+        metavar="NAME",
+    ),
+]
+
 
 def duration(text: str) -> timedelta:
     """Parse ``90m``, ``36h``, ``7d`` or ``30s``.

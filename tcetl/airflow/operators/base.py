@@ -15,6 +15,7 @@ from tcetl.errors import (
     ReconciliationError,
     RejectedRecordsError,
     TlsError,
+    TransformError,
 )
 
 SURE_FAILURES: Final = ExceptionRetryPolicy(
@@ -28,6 +29,7 @@ SURE_FAILURES: Final = ExceptionRetryPolicy(
                 ReconciliationError,
                 RejectedRecordsError,
                 TlsError,
+                TransformError,
             ],
             action=RetryAction.FAIL,
             reason="trying again would fail in the same way",

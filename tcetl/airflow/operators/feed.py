@@ -15,6 +15,8 @@ from tcetl.client import BatchSettings
 from tcetl.errors import ConfigError, NothingNewError
 from tcetl.load import MAX_RECORDS, Run
 from tcetl.pipeline import check_settings, plan_feed
+from tcetl.transform import Transform
+from tcetl.transform.user import Function
 
 
 class FeedPlanOperator(ThreatConnectOperator):
@@ -34,6 +36,7 @@ class FeedPlanOperator(ThreatConnectOperator):
         rating: Rating (0-5) for rows without one.
         confidence: Confidence (0-100) for rows without one.
         tags: Tags for every indicator.
+        transforms: pandas functions, named as ``module:function``, in order; see docs/transforms.md.
         max_records: Most records in a batch job, at most 25,000.
         settings: Settings of the batch jobs beside the owner: fields of :class:`tcetl.client.BatchSettings` such as
             ``{"action": "Delete"}``; the defaults may be planned and uploaded again without harm.
@@ -49,6 +52,7 @@ class FeedPlanOperator(ThreatConnectOperator):
         "rating",
         "confidence",
         "tags",
+        "transforms",
         "max_records",
         "settings",
         "threatconnect_conn_id",
@@ -65,6 +69,7 @@ class FeedPlanOperator(ThreatConnectOperator):
         rating: float | None = None,
         confidence: int | None = None,
         tags: Sequence[str] = (),
+        transforms: Sequence[str] = (),
         max_records: int = MAX_RECORDS,
         settings: Mapping[str, Any] | None = None,
         **kwargs: Any,
@@ -78,6 +83,7 @@ class FeedPlanOperator(ThreatConnectOperator):
         self.rating = rating
         self.confidence = confidence
         self.tags = tags
+        self.transforms = transforms
         self.max_records = max_records
         self.settings = settings
 
@@ -99,11 +105,16 @@ class FeedPlanOperator(ThreatConnectOperator):
                 rating=self.rating,
                 confidence=self.confidence,
                 tags=self.tags,
+                transforms=self.transforms_of_try(context),
                 max_records=int(self.max_records),
                 settings=settings,
                 on_progress=progress_log(self.log.info),
             )
         return self.emit(context, planned(run))
+
+    def transforms_of_try(self, context: Context) -> Sequence[Transform | Function | str]:  # noqa: ARG002 - for those beneath
+        """Return the transforms of this try."""
+        return self.transforms
 
     def _planned(self, *feed: Any, **options: Any) -> Run:
         try:

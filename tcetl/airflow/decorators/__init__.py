@@ -1,0 +1,1 @@
+"""Task decorators: functions as tasks, under ``@task``."""
