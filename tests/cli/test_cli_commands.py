@@ -109,7 +109,7 @@ def test_feed_preview_shows_and_sends_nothing(tcetl: Tcetl, feed: Path) -> None:
     told = json.loads(tcetl("feed", "preview", feed, "--json").stdout)
     assert (told["rows_read"], told["duplicates"], told["rejected"]) == (5, 1, {"bad-address": 1})
     assert sum(told["indicators"].values()) == len(told["some_indicators"]) == 3
-    assert {"row": 6, "code": "bad-address", "raw": "999.1.1.1"}.items() <= told["first_rejects"][0].items()
+    assert {"row": 6, "code": "bad-address", "raw": "999.1.1.1"}.items() <= told["some_rejects"][0].items()
     assert json.loads(tcetl("feed", "preview", feed, "--json", "--rows", "0").stdout)["some_indicators"] == []
 
 
