@@ -99,25 +99,37 @@ def counts(request: Request) -> Response:
 
 
 def contents(request: Request) -> Response:
-    """Every indicator and group of an owner: its kind, type and name, and how often batch items have written it.
+    """Every indicator, group and association of an owner: kind, type, name, and how often batch items have written it.
 
-    The name is a summary with all of a File's hashes, or an xid.
+    The name is a summary with all of a File's hashes, an xid, or the names of both ends in their order. ``file`` is the
+    size of a group's file, null without one.
     """
     owner = _query_owner(request).id
     reader = context.instance(request).store.reader
-    found = [
-        {
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    sql = "SELECT id, value1, value2, value3, type, writes FROM indicator WHERE owner = ? ORDER BY id"
+    for row in reader.execute(sql, (owner,)):
+        name = SEPARATOR.join(part for part in row[1:4] if part is not None)
+        found["indicator", row["id"]] = {
             "kind": "indicator",
             "type": row["type"],
+            "name": name,
             "writes": row["writes"],
-            "name": SEPARATOR.join(part for part in row[:3] if part is not None),
         }
-        for row in reader.execute(
-            "SELECT value1, value2, value3, type, writes FROM indicator WHERE owner = ? ORDER BY id", (owner,)
-        )
+    sql = 'SELECT id, type, xid, writes, size FROM "group" LEFT JOIN group_file USING (id) WHERE owner = ? ORDER BY id'
+    for id_, type_, xid, writes, size in reader.execute(sql, (owner,)):
+        found["group", id_] = {"kind": "group", "type": type_, "name": xid, "writes": writes, "file": size}
+    associations = [
+        {
+            "kind": "association",
+            "type": row["type"],
+            "name": " - ".join(sorted((found[ends[0]]["name"], found[ends[1]]["name"]))),
+            "writes": row["writes"],
+        }
+        for row in reader.execute("SELECT * FROM link")
+        if (ends := ((row[0], row[1]), (row[2], row[3])))[0] in found and ends[1] in found
     ]
-    sql = 'SELECT type, xid AS name, writes FROM "group" WHERE owner = ? ORDER BY id'
-    return bare(found + [{"kind": "group", **dict(row)} for row in reader.execute(sql, (owner,))])
+    return bare([*found.values(), *associations])
 
 
 def batches(request: Request) -> Response:

@@ -23,7 +23,9 @@ def connect(connection: sqlite3.Connection, one: End, other: End, type_: str = "
     """Associate two objects; twice is once."""
     left, right = sorted((one, other), key=lambda end: (end.kind, end.id))
     connection.execute(
-        "INSERT OR IGNORE INTO link VALUES (?, ?, ?, ?, ?)", (left.kind, left.id, right.kind, right.id, type_)
+        "INSERT INTO link (left_kind, left_id, right_kind, right_id, type) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT DO UPDATE SET writes = writes + 1",
+        (left.kind, left.id, right.kind, right.id, type_),
     )
 
 

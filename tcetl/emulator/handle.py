@@ -87,9 +87,10 @@ class Emulator:
         return found
 
     def contents(self, owner: str) -> list[dict[str, Any]]:
-        """Every indicator and group of *owner*: ``kind``, ``type``, ``name`` and ``writes``.
+        """Every indicator, group and association of *owner*: ``kind``, ``type``, ``name`` and ``writes``.
 
-        The name is the summary with all of a File's hashes, or the xid; writes are how often batch items wrote it.
+        The name is the summary with all of a File's hashes, the xid, or the names of both ends in their order, joined
+        by `` - ``; writes are how often batch items wrote it. Groups have ``file`` too, its size or None.
         """
         found: list[dict[str, Any]] = self._call("GET", "contents", params={"owner": owner})
         return found

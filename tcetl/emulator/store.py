@@ -54,6 +54,7 @@ CREATE TABLE link (                           -- associations; the left end has 
     left_kind TEXT NOT NULL, left_id INTEGER NOT NULL,
     right_kind TEXT NOT NULL, right_id INTEGER NOT NULL,
     type TEXT NOT NULL DEFAULT '',
+    writes INTEGER NOT NULL DEFAULT 1,
     PRIMARY KEY (left_kind, left_id, right_kind, right_id, type)
 ) WITHOUT ROWID;
 CREATE INDEX link_right ON link (right_kind, right_id);

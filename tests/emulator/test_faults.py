@@ -233,7 +233,7 @@ def test_a_double_upload_is_proven_by_journal_and_state(api, tc_emulator):
     assert {upload["bytes"] for upload in job["uploads"]} == {len(content)}
     assert tc_emulator.contents(OWNER) == [
         {"kind": "indicator", "type": "Host", "name": "a.example.com", "writes": 2},
-        {"kind": "group", "type": "Campaign", "name": "winter", "writes": 2},
+        {"kind": "group", "type": "Campaign", "name": "winter", "writes": 2, "file": None},
     ]
 
 
