@@ -103,7 +103,7 @@ def in_child(act: Callable[[], Any]) -> Callable[[], Any]:
 def run_schedule(schedule: Schedule, emulator: Emulator, folder: Path) -> Outcome:
     """Carry out *schedule* in *folder* and return what the emulator says of it."""
     began = time.monotonic()
-    outcome = Outcome(schedule.seed, records=len(schedule.good) + len(schedule.bad))
+    outcome = Outcome(schedule.seed, records=len(schedule.records))
     _settle(emulator)
     emulator.reset()
     for fault in schedule.faults:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
-from soak_schedule import CALLS, LATE, Death, Schedule
+from soak_schedule import CALLS, LATE, Death, Record, Schedule
 from tenacity import wait_random
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "load"))
@@ -30,7 +30,7 @@ from tcetl.client.batch import BatchSettings
 from tcetl.errors import LoadError
 from tcetl.load import Run, abandon, advance, finish, lease, plan, retry, steps, storage, submit, submit_chunks
 from tcetl.load.stuck import StuckWatch
-from tcetl.schema import INDICATORS, REJECTS
+from tcetl.schema import ASSOCIATIONS, GROUPS, INDICATORS, REJECTS
 
 OWNER: Final = "Demo Source"
 ALL: Final = "100%"
@@ -65,7 +65,7 @@ def live(schedule: Schedule, folder: Path, connection: dict[str, str], death: De
             if Run.is_planned(path):
                 run = Run.open(path)
             elif number == 0:
-                run = _plan(schedule, path)
+                run = _plan(schedule, path, folder)
             else:
                 run = retry(run_dir(schedule, folder, number - 1), path, max_records=schedule.max_records)
             _take_along(schedule, tc, run, part)
@@ -74,33 +74,61 @@ def live(schedule: Schedule, folder: Path, connection: dict[str, str], death: De
     raise RuntimeError(f"{RETRIES} runs were not enough")
 
 
-def _plan(schedule: Schedule, path: Path | UPath) -> Run:
-    values = schedule.good + schedule.bad
-    table = pa.Table.from_pylist(
-        [
-            {
-                "owner_name": OWNER,
-                "type": kind,
-                "summary": summary,
-                "tags": [{"name": "soak"}],
-                "attributes": [{"type": "Additional Analysis and Context", "value": "once"}],
-                "security_labels": [],
-                "origin": {"source": "soak", "file": "soak.csv", "row": row, "pointer": None, "raw": summary},
-            }
-            for row, (kind, summary) in enumerate(values, 1)
-        ],
-        schema=INDICATORS,
+def _plan(schedule: Schedule, path: Path | UPath, folder: Path) -> Run:
+    def rows(kind: str, columns: Any) -> list[dict[str, Any]]:
+        return [
+            columns(record)
+            | {"origin": {"source": "soak", "file": kind, "row": row, "pointer": None, "raw": record.name}}
+            for row, record in enumerate((each for each in schedule.records if each.kind == kind), 1)
+        ]
+
+    kept = {
+        "tags": [{"name": "soak"}],
+        "attributes": [{"type": "Additional Analysis and Context", "value": "once"}],
+        "security_labels": [],
+    }
+    papers = {(record.type, record.name) for record in schedule.records if record.kind == "file"}
+
+    def indicator(record: Record) -> dict[str, Any]:
+        return {"owner_name": OWNER, "type": record.type, "summary": record.name, **kept}
+
+    def group(record: Record) -> dict[str, Any]:
+        columns = {"type": record.type, "name": record.name, "xid": record.name, **kept}
+        if record.is_bad:
+            columns["status"] = "no such status"
+        if (record.type, record.name) in papers:
+            paper = folder / f"{record.name}.pdf"
+            paper.write_bytes(b"%PDF " + record.name.encode())
+            columns |= {"file_name": paper.name, "content": str(paper)}
+        return columns
+
+    def association(record: Record) -> dict[str, Any]:
+        one, other = record.ends
+        return {"type_1": one.type, "ref_1": one.name, "type_2": other.type, "ref_2": other.name}
+
+    tables = {
+        "indicator": pa.Table.from_pylist(rows("indicator", indicator), schema=INDICATORS),
+        "group": pa.Table.from_pylist(rows("group", group), schema=GROUPS),
+        "association": pa.Table.from_pylist(rows("association", association), schema=ASSOCIATIONS),
+    }
+    return plan(
+        tables["indicator"],
+        REJECTS.empty_table(),
+        path,
+        settings=BatchSettings(owner=OWNER, **schedule.settings),
+        counts={"rows_read": sum(table.num_rows for table in tables.values()), "rejected": {}, "duplicates": 0},
+        groups=tables["group"],
+        associations=tables["association"],
+        max_records=schedule.max_records,
     )
-    settings = BatchSettings(owner=OWNER, **schedule.settings)
-    counts = {"rows_read": len(values), "rejected": {}, "duplicates": 0}
-    return plan(table, REJECTS.empty_table(), path, settings=settings, counts=counts, max_records=schedule.max_records)
 
 
 def _take_along(schedule: Schedule, tc: ThreatConnect, run: Run, part: int | None) -> None:
     try:
         if part is not None:
             mine = [chunk.chunk for chunk in run.chunks if chunk.chunk % 2 == part]
-            submit_chunks(tc, run, mine, in_flight=schedule.in_flight, stuck_after=STUCK)
+            # Not for ever: a part may wait for one that another process should have seen to, and did not live to.
+            submit_chunks(tc, run, mine, in_flight=schedule.in_flight, stuck_after=STUCK, timeout=STUCK * 2)
             finish(run, max_errors=ALL)
         elif schedule.way == "advance":
             watch = StuckWatch(STUCK)
@@ -120,15 +148,17 @@ def _take_along(schedule: Schedule, tc: ThreatConnect, run: Run, part: int | Non
 
 def _leave_the_bad(schedule: Schedule, run: Run) -> bool:
     """Take refused records out of the dead letters where they are bad indeed, as a person would; are others left?"""
-    bad = pl.col("summary").is_in({name for _, name in schedule.bad}) & pl.col("code").str.starts_with("0x1")
+    letters = [record.letter for record in schedule.records if record.is_bad]
+    known = pl.DataFrame(letters, schema=["kind", "type", "summary"], orient="row").cast(pl.String)
     with run.rejects_path.open("rb") as stream:
-        lost = pl.read_parquet(stream).filter(severity="error")
-    others = lost.filter(~bad)
+        lost = pl.read_parquet(stream).with_row_index("letter", offset=1).filter(severity="error")
+    refused = lost.filter(pl.col("code").str.starts_with("0x1")).join(known, on=known.columns, how="semi")
+    others = lost.join(refused, on="letter", how="anti")
     if others.is_empty():
         return False
     if others.height < lost.height:
         text = pl.read_csv(run.rejects_text_path.read_bytes(), infer_schema=False)
-        kept = text.filter(~bad)
+        kept = text.filter(~pl.col("letter").is_in(refused["letter"].cast(pl.String).to_list()))
         storage.write_whole(run.rejects_text_path, kept.write_csv().encode())
     return True
 
@@ -144,6 +174,8 @@ class _Fate:
     def watch(self, tc: ThreatConnect) -> None:
         for call in CALLS:
             setattr(tc.batch, call, self._mortal(getattr(tc.batch, call), call))
+        tc.files.upload = self._mortal(tc.files.upload, "file")  # type: ignore[method-assign]
+        tc.files.size = self._mortal(tc.files.size, "size")  # type: ignore[method-assign]
         for name, module in list(sys.modules.items()):
             if name.startswith("tcetl.load."):
                 for writer in ("write_whole", "replacing"):
@@ -168,7 +200,7 @@ class _Fate:
         return wrapped
 
     def _write_whole(self, path: Path | UPath, content: bytes, write: Any = storage.write_whole) -> None:
-        what = path.parent.name if path.parent.name in {"receipts", "answers"} else path.name
+        what = next((part for part in path.parts if part in {"receipts", "answers", "files"}), path.name)
         self._tick("before", what)
         write(path, content)
         self._tick("after", what)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 CALLS: Final = ("create", "upload", "status", "errors", "results")
+"""Of the batch jobs; :mod:`soak_life` calls the two of group files ``file`` and ``size``."""
 MOMENTS: Final = (
     # (call or file, how often it may come before the death, weight)
     ("create", 3, 4),
@@ -14,6 +15,9 @@ MOMENTS: Final = (
     ("results", 3, 3),
     ("plan.json", 1, 2),
     ("receipts", 12, 8),
+    ("file", 2, 2),
+    ("size", 2, 1),
+    ("files", 4, 2),
     ("answers", 3, 3),
     ("rejects.parquet", 1, 1),
     ("rejects.csv", 1, 1),
@@ -30,6 +34,8 @@ _ROUTES: Final[tuple[dict[str, Any], ...]] = (
     {"route": "/v2/batch/*/errors"},
     {"route": "/v2/batch/*/results"},
     {"route": "/v2/batch**"},
+    {"route": "/v2/groups/*/*/upload"},
+    {"route": "/v3/groups/*"},
 )
 LATE: Final = 0.9
 """Seconds that a late answer takes; the client of :mod:`soak_life` gives up before."""
@@ -45,13 +51,40 @@ class Death:
     nth: int
 
 
+@dataclass(frozen=True, order=True)
+class Record:
+    """Something to load: ``indicator``, ``group``, ``association`` or ``file``.
+
+    A group's xid is its name; a file's type and name are those of its group; ``ends`` are what an association joins.
+    """
+
+    kind: str
+    type: str
+    name: str
+    is_bad: bool = False
+    ends: "tuple[Record, ...]" = ()
+
+    @property
+    def held(self) -> tuple[str, str, str]:
+        """What the emulator calls it."""
+        if self.kind == "association":
+            return "association", "", " - ".join(sorted(end.name for end in self.ends))
+        return self.kind, self.type, self.name
+
+    @property
+    def letter(self) -> tuple[str, str, str]:
+        """What its dead letter calls it: kind, type and summary."""
+        if self.kind == "association":
+            return self.kind, "Association", " - ".join(f"{end.type} {end.name}" for end in self.ends)
+        return self.held
+
+
 @dataclass(frozen=True)
 class Schedule:
     """All that happens in one load. ``deaths`` has one entry per process, in order; those after live on."""
 
     seed: int
-    good: list[tuple[str, str]]
-    bad: list[tuple[str, str]]
+    records: list[Record]
     max_records: int
     in_flight: int
     settings: dict[str, Any]
@@ -64,11 +97,9 @@ class Schedule:
 def draw(seed: int) -> Schedule:
     """The schedule of *seed*."""
     chance = random.Random(seed)
-    good, bad = _records(chance)
     return Schedule(
         seed=seed,
-        good=good,
-        bad=bad,
+        records=_records(chance),
         max_records=chance.choice((2, 3, 5, 8, 20)),
         in_flight=chance.choice((1, 2, 3)),
         settings={
@@ -82,7 +113,31 @@ def draw(seed: int) -> Schedule:
     )
 
 
-def _records(chance: random.Random) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+def _records(chance: random.Random) -> list[Record]:
+    indicators = _indicators(chance)
+    if chance.random() < 0.5:
+        return indicators
+    groups = [
+        Record("group", *chance.choice((("Incident", f"incident {n}"), ("Campaign", f"campaign {n}"))))
+        for n in range(chance.randint(0, 8))
+    ]
+    groups += [Record("group", "Incident", f"odd {n}", is_bad=True) for n in range(chance.choice((0, 0, 2)))]
+    papers = [Record("group", chance.choice(("Document", "Report")), f"paper {n}") for n in range(chance.randint(0, 4))]
+    everything = indicators + groups + papers
+    nowhere = Record("group", "Campaign", "nowhere", is_bad=True)
+    pairs = {
+        frozenset((chance.choice(groups + papers), chance.choice([*everything, nowhere])))
+        for _ in range(chance.randint(0, 12) if groups + papers else 0)
+    }
+    joined = sorted(sorted(pair, key=lambda end: end.held) for pair in pairs if len(pair) == 2)
+    return [
+        *everything,
+        *(Record("association", "", "", is_bad=any(end.is_bad for end in ends), ends=tuple(ends)) for ends in joined),
+        *(Record("file", paper.type, paper.name) for paper in papers),
+    ]
+
+
+def _indicators(chance: random.Random) -> list[Record]:
     numbers = range(chance.randint(1, 40))
     digits = "0123456789ABCDEF"
     kinds: tuple[tuple[str, Any], ...] = (
@@ -110,12 +165,12 @@ def _records(chance: random.Random) -> tuple[list[tuple[str, str]], list[tuple[s
         ("No Such Type", lambda n: f"whatever {n}"),
     )
     share = chance.choice((0.0, 0.1, 0.4))
-    good, bad = [], []
+    records = []
     for number in numbers:
         is_bad = chance.random() < share
-        kind, name = chance.choice(wrong if is_bad else kinds)
-        (bad if is_bad else good).append((kind, name(number)))
-    return good, bad
+        type_, name = chance.choice(wrong if is_bad else kinds)
+        records.append(Record("indicator", type_, name(number), is_bad))
+    return records
 
 
 def _fault(chance: random.Random) -> dict[str, Any]:

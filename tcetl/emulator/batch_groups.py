@@ -50,18 +50,22 @@ _TEXTS: Final = (
 )
 
 
-def _invalid(label: str, what: str) -> ItemError:
+def _called(item: dict[str, Any]) -> str:
+    return str(item.get("xid") or item.get("name"))
+
+
+def _invalid(item: dict[str, Any], what: str) -> ItemError:
     # The shape of the one known sample: "Incident incident-001 has an invalid status." (api §5.6).
-    return ItemError(INVALID_GROUP, f"{label} {what}.", f"{label.rpartition(' ')[2]} is not valid.")
+    return ItemError(INVALID_GROUP, f"{item.get('type')} {_called(item)} {what}.", f"{_called(item)} is not valid.")
 
 
-def _check(kind: GroupKind, item: dict[str, Any], label: str) -> None:
+def _check(kind: GroupKind, item: dict[str, Any]) -> None:
     name = item.get("name")
     if not isinstance(name, str) or not 0 < len(name) <= GROUP_NAME_LIMIT:
-        raise _invalid(label, f"has an invalid name, please enter between 1-{GROUP_NAME_LIMIT} characters")
+        raise _invalid(item, f"has an invalid name, please enter between 1-{GROUP_NAME_LIMIT} characters")
     for field in kind.required:
         if not item.get(field):
-            raise _invalid(label, f"has no {field}")
+            raise _invalid(item, f"has no {field}")
     choices = {
         ("Incident", "status"): INCIDENT_STATUSES,
         ("Event", "status"): EVENT_STATUSES,
@@ -70,11 +74,11 @@ def _check(kind: GroupKind, item: dict[str, Any], label: str) -> None:
     }
     for (type_, field), allowed in choices.items():
         if kind.name == type_ and item.get(field) is not None and item[field] not in allowed:
-            raise _invalid(label, f"has an invalid {field}")
+            raise _invalid(item, f"has an invalid {field}")
     if item.get("malware") in (True, "true") and not item.get("password"):
-        raise _invalid(label, "has malware but no password")
+        raise _invalid(item, "has malware but no password")
     if item.get("insights") and not item.get("aiProvider"):
-        raise _invalid(label, "has insights but no aiProvider")
+        raise _invalid(item, "has insights but no aiProvider")
 
 
 class GroupWriter:
@@ -91,15 +95,15 @@ class GroupWriter:
         """Create the group, or overwrite the one with this xid; return its id and what was lost on the way."""
         xid = item.get("xid")
         kind = GROUPS.get(item.get("type", ""))
-        label = f"{item.get('type')} {xid or item.get('name')}"
+        label = f"{item.get('type')} {_called(item)}"
         if not isinstance(xid, str) or not xid:
-            raise _invalid(label, "has no xid")
+            raise _invalid(item, "has no xid")
         if kind is None:
-            raise _invalid(label, "has an invalid type")
+            raise _invalid(item, "has an invalid type")
         if xid in self._seen:
             # One file must not define a group twice (assumed use of the code).
             raise ItemError(DUPLICATE, f"{label} occurs more than once in this batch.", f"{xid} is not valid.")
-        _check(kind, item, label)
+        _check(kind, item)
         dates = {field: date_column(item, field, INVALID_GROUP, label) for field in _DATES if item.get(field)}
         texts = {field: item[field] for field in _TEXTS if item.get(field) is not None}
         if kind.name == "Incident":

@@ -362,3 +362,10 @@ def test_new_labels_need_colour_and_description(api, tc_emulator):
     assert [entry["code"] for entry in results] == ["0x2001"]
     assert [label["name"] for label in tc_emulator.indicator(OWNER, "Host", "h1.example.com")["labels"]] == ["TLP Red"]
     assert "Ours" in [label["name"] for label in api.data("/v2/securityLabels")["securityLabel"]]
+
+
+def test_a_group_is_named_by_its_whole_xid(api):
+    group = {"type": "Incident", "name": "x", "xid": "an xid of words", "status": "no such"}
+    _, (result,) = api.load(OWNER, {"group": [group]})
+    assert result["errorReason"] == "Incident an xid of words has an invalid status."
+    assert result["errorSource"] == "an xid of words is not valid."

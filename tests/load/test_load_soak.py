@@ -54,11 +54,11 @@ def tc(tc_emulator: "Emulator", monkeypatch: pytest.MonkeyPatch) -> Iterator[Thr
 def wrongs(emulator: "Emulator", folder: Path) -> dict[str, int]:
     from dataclasses import asdict, replace
 
-    from soak_schedule import draw
+    from soak_schedule import Record, draw
     from soak_verdict import judge
 
-    hosts = [("Host", "a.example"), ("Host", "b.example")]
-    schedule = replace(draw(1), good=hosts, bad=[("Host", "not a host")])
+    hosts = [Record("indicator", "Host", name, is_bad=name == "not a host") for name in WHOLE]
+    schedule = replace(draw(1), records=hosts)
     return {name: count for name, count in asdict(judge(schedule, emulator, OWNER, folder)).items() if count}
 
 
