@@ -15,8 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import pandas as pd  # noqa: F401 - pyarrow imports it to convert: once before the fork, not in every child
 import polars as pl
 import pyarrow as pa
+import pyarrow.dataset  # likewise
 from soak_schedule import CALLS, LATE, Death, Record, Schedule
 from tenacity import wait_random
 
