@@ -106,7 +106,9 @@ def _of_every_code(rejects: "pa.Table", rows: int) -> list[dict[str, Any]]:
 
     frame = pl.DataFrame(rejects).with_columns(turn=pl.int_range(pl.len()).over("code"))
     merged = pl.col("code") == _MERGED
-    chosen = frame.sort(merged, "turn", "code", maintain_order=True).head(rows).sort("row").drop("turn").to_dicts()
+    chosen = (
+        frame.sort(merged, "turn", "code", maintain_order=True).head(rows).sort(merged, "row").drop("turn").to_dicts()
+    )
     for one in chosen:  # the value has a column of its own; without it the reason fits into its line
         for written in (one["raw"] or "", (one["raw"] or "").upper()):
             one["reason"] = one["reason"].replace(f"'{written}'", "it")
