@@ -32,7 +32,7 @@ SOURCES = ("http", "file")
 TARGETS = {"http": 6.0, "file": 8.0}
 MOST_MIB = 400
 GROWTH = 1.15  # peak of the large report over that of the small one that still counts as flat
-PANDAS_BYTES = 12_000  # memory that json + pandas take for one indicator, roughly
+PANDAS_BYTES = 8_000  # memory that json + pandas take for one indicator, roughly
 
 
 @dataclass(frozen=True)
