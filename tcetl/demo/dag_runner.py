@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -48,8 +48,9 @@ class Airflow:
             DemoError: A task failed; the message has its error.
         """
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"dag_id": dag_id, "conf": conf}) + "\n")
-        self._process.stdin.flush()
+        with suppress(BrokenPipeError):  # it is dead, and reading on says how it ended
+            self._process.stdin.write(json.dumps({"dag_id": dag_id, "conf": conf}) + "\n")
+            self._process.stdin.flush()
         errors: list[str] = []
 
         def follow(event: dict[str, Any]) -> None:
@@ -115,7 +116,8 @@ def run_airflow(home: Path, data: Path, connection: dict[str, Any]) -> Iterator[
     finally:
         # Closing its input ends it; a run that failed half-way is not waited for.
         assert process.stdin is not None
-        process.stdin.close()
+        with suppress(BrokenPipeError):
+            process.stdin.close()
         try:
             process.wait(timeout=5)
         except subprocess.TimeoutExpired:

@@ -54,6 +54,17 @@ class _Child:
         return 7
 
 
+def test_an_airflow_that_died_before_it_was_told_what_to_do(tmp_path: Path) -> None:
+    class Closed:
+        def write(self, text: str) -> None:
+            raise BrokenPipeError
+
+    child: Any = _Child()
+    child.stdin = Closed()
+    with pytest.raises(DemoError, match="Airflow ended with status 7"):
+        Airflow(child, tmp_path / "demo.log").run("x", {})
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
