@@ -135,6 +135,37 @@ def test_what_a_user_names_is_a_feed_of_ours_a_definition_or_a_path(tmp_path: Pa
         resolve("cisa-kev", "json")
 
 
+def test_a_network_is_made_of_its_columns(tmp_path: Path) -> None:
+    table = "# DShield\nStart\tEnd\tNetmask\tAttacks\tName\tCountry\temail\n"
+    rows = "".join(f"192.0.{n}.0\t192.0.{n}.255\t24\t9\tX\tZZ\ta@example.com\n" for n in range(2, 8))
+    (tmp_path / "block.txt").write_text(table + rows)
+    feed = msgspec.structs.replace(find("dshield-block"), url=str(tmp_path / "block.txt"))
+    reading = read(feed, owner="O")
+    assert reading.indicators["summary"].to_pylist() == [f"192.0.{n}.0/24" for n in range(2, 8)]
+    assert reading.alarms == []
+    (tmp_path / "block.txt").write_text(table.replace("Netmask", "Mask") + rows)
+    with pytest.raises(DriftError, match="'Netmask' is gone"):
+        read(feed, owner="O")
+
+
+A, C = "a1" * 16 + "0f" * 16, "c2" * 16 + "0f" * 16
+
+
+def test_further_indicators_of_a_row_are_rows_of_their_own(tmp_path: Path) -> None:
+    text = (
+        'url = "{url}"\ntitle="x"\nprovider="x"\nhomepage="x"\nlicence="x"\nevery="1d"\nformat="csv"\n'
+        'also = ["C2 Server"]\n[columns]\nvalue = "SHA256"\nhashes = ["MD5"]\ndescription = "Note"\n'
+        "[expect]\nrows = [1, 9]\n"
+    )
+    csv = f'SHA256,MD5,C2 Server,Note\n{A},{"b" * 32},"a[.]example, b[.]example",first\n{C},,,second\n'
+    reading = read(declared(tmp_path, csv, text), owner="O")
+    rows = {row["summary"]: row for row in reading.indicators.to_pylist()}
+    assert rows.keys() == {f"{'B' * 32} : {A.upper()}", C.upper(), "a.example", "b.example"}
+    assert (rows["b.example"]["type"], rows["b.example"]["description"]) == ("Host", "first")
+    assert rows["b.example"]["origin"]["row"] == 2
+    assert reading.counts["rows_read"] == 4
+
+
 KEV = {
     "title": "Known exploited",
     "count": 2,

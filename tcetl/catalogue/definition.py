@@ -19,6 +19,9 @@ from tcetl.transform import RESERVED, AllowList, ColumnMap, Decay, GroupMap, Sco
 Reaction = Literal["fail", "warn", "ignore"]
 """What to do when a feed is not as expected: load nothing, say so and go on, or nothing."""
 
+PLACE: Final = re.compile(r"\{([^{}]+)\}")
+"""The place of a column's cell in the pattern that another column is made by."""
+
 _EVERY: Final = re.compile(r"(\d+)([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -112,6 +115,8 @@ class FeedDefinition(_Part, frozen=True):
         secret: The key it takes to fetch it.
         columns: What its columns mean, as in :class:`tcetl.transform.ColumnMap`; found by their names where not given.
         group: The same for a feed of groups, as in :class:`tcetl.transform.GroupMap`.
+        made: Columns made of others, by a pattern such as ``{Start}/{Netmask}``.
+        also: Columns with further indicators of a row, between commas, semicolons or blanks.
         words: By column, what stands for a word: a scale of words or counts becomes one of numbers.
         defaults: What every indicator gets.
         allow: Lists of what is not to be loaded.
@@ -135,6 +140,8 @@ class FeedDefinition(_Part, frozen=True):
     secret: Secret | None = None
     columns: dict[str, Any] = {}
     group: dict[str, Any] = {}
+    made: dict[str, str] = {}
+    also: tuple[str, ...] = ()
     words: dict[str, dict[str, str]] = {}
     defaults: Defaults = Defaults()
     allow: tuple[Allowed, ...] = ()
@@ -224,6 +231,8 @@ def _check(definition: FeedDefinition) -> None:
             raise ValueError(f"[{table}] has no key {', '.join(strange)}; there are {', '.join(sorted(known))}")
     if definition.columns and definition.group:
         raise ValueError("a feed is of indicators, with [columns], or of groups, with [group]")
+    if definition.also and (not definition.columns or "value_type" in definition.columns):
+        raise ValueError("also needs [columns] without value_type, as its values have types of their own")
     # For their errors: a mistake is to show when the file is read, not when the feed is loaded.
     definition.column_map, definition.group_map, definition.fading, definition.interval  # noqa: B018
     fewest, most = definition.expect.rows

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tcetl.catalogue.definition import FeedDefinition, Reaction
+from tcetl.catalogue.definition import PLACE, FeedDefinition, Reaction
 from tcetl.errors import FeedError
 
 SHRUNK: Final = 0.5
@@ -31,7 +31,9 @@ class Alarm:
 def examine_columns(definition: FeedDefinition, columns: Sequence[str]) -> list[Alarm]:
     """Return what about *columns*, those that the feed has now, is not as expected, without what is to be ignored."""
     mapped = definition.column_map or definition.group_map
-    gone = sorted((mapped.used() if mapped else set()) - set(columns))
+    used = (mapped.used() if mapped else set()) | set(definition.also) | definition.words.keys()
+    made_of = {column for pattern in definition.made.values() for column in PLACE.findall(pattern)}
+    gone = sorted((used - definition.made.keys() | made_of) - set(columns))
     found = [("missing_column", f"column '{name}' is gone") for name in gone]
     if definition.expect.columns:
         new = [name for name in columns if name not in definition.expect.columns]

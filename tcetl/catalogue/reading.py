@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tcetl.catalogue.definition import FeedDefinition
 from tcetl.catalogue.drift import Alarm, examine_columns, examine_rows, refuse
-from tcetl.catalogue.words import Reworded
+from tcetl.catalogue.prepared import Prepared
 from tcetl.errors import EmptyFeedError, FeedError, NothingNewError
 from tcetl.feeds import Feed, Fetching, GroupedFeed, open_feed, stated_records
 from tcetl.feeds.sources import FetchState, fetch
@@ -106,14 +106,14 @@ def read(
         feed = open_feed(fetched.source, name=definition.name or None, format=definition.format, **definition.options)
         drifted = examine_columns(definition, feed.columns)
         refuse(definition, drifted)
-        reworded = Reworded(feed, definition.words)
+        prepared = Prepared(feed, definition)
         if (group_map := definition.group_map) is not None:
             if functions:
                 raise FeedError("transforms are for indicators, not for groups", hint="leave them out")
-            reading = _of_groups(reworded, group_map, definition, owner)
+            reading = _of_groups(prepared, group_map, definition, owner)
         else:
             normalised = normalise(
-                reworded,
+                prepared,
                 owner=owner,
                 rating=definition.defaults.rating,
                 confidence=definition.defaults.confidence,
