@@ -11,6 +11,7 @@ REMARK: Final = "comment"
 
 _SAMPLE: Final = 200  # lines looked at
 _AGREE: Final = 0.8  # share of them that must hold a value for the lines to be a list
+_FEW, _HALF = 10, 0.5  # half is enough of so few: as a list, a line that is no value is a reject and not silence
 
 _HASH: Final = r"(?:[0-9A-Fa-f]{64}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32})"
 _IPV4: Final = r"[0-9]+(?:(?:\.|\[\.\])[0-9]+){3}(?:[:/][0-9]+)?"
@@ -59,7 +60,7 @@ def is_list(lines: Sequence[str], *, surely: bool = False) -> bool:
         for text, is_local, is_sure, row in read.select(VALUE, "local", "sure", "row").iter_rows()
         if is_local or ((is_sure or not surely) and value.fullmatch(text))
     }
-    return len(fitting) >= _AGREE * len(sample)
+    return len(fitting) >= (_AGREE if len(sample) >= _FEW else _HALF) * len(sample)
 
 
 def read_lines(lines: Sequence[str], first: int, row: str) -> tuple[pl.DataFrame, pl.DataFrame, Sequence[str]]:
