@@ -61,7 +61,7 @@ def _is_first_address() -> pl.Expr:
     """Tell whether a block is written with its first address: no bits beyond the prefix."""
     parts = _TEXT.str.extract_groups(r"^([0-9]+)\.([0-9]+)\.([0-9]+)\.([0-9]+)/([0-9]+)$").struct
     a, b, c, d, prefix = (parts[n].cast(pl.Int64, strict=False) for n in range(5))
-    size = pl.lit(2, pl.Int64).pow(32 - prefix)
+    size = pl.lit(2, pl.Int64).pow(32 - prefix.clip(0, 32))  # beyond 32 it is no block, which the pattern knows
     return (((a * 256 + b) * 256 + c) * 256 + d) % size == 0
 
 
