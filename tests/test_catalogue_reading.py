@@ -240,6 +240,25 @@ def test_the_state_moves_only_when_the_load_has_ended(tmp_path: Path, server: st
     assert FetchState(where).known("feed:mine") == {"rows": "3", "address": "feed:mine"}
 
 
+def test_a_feed_on_ones_own_network_must_be_allowed(tmp_path: Path, server: str) -> None:
+    with pytest.raises(FeedError, match=r"not on the public internet.*--allow-private"):
+        read(declared(tmp_path, url=server), owner="O")
+    text = DEFINITION.replace("format =", "allow_private = true\nformat =")
+    assert read(declared(tmp_path, url=server, text=text), owner="O").counts["rows_read"] == 3
+    assert resolve(server, allow_private=True).allow_private
+
+
+def test_a_login_is_taken_from_its_variables(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = '[secret]\nenv = "MY_PASSWORD"\nuser = "MY_USER"\nsignup = "https://example.com"\n\n[columns]'
+    text = DEFINITION.replace("format =", "allow_private = true\nformat =").replace("[columns]", secret, 1)
+    feed = declared(tmp_path, url=server, text=text)
+    with pytest.raises(FeedError, match="MY_USER|MY_PASSWORD"):
+        read(feed, owner="O")
+    monkeypatch.setenv("MY_USER", "ann")
+    monkeypatch.setenv("MY_PASSWORD", "sesame")
+    assert read(feed, owner="O").counts["rows_read"] == 3
+
+
 def test_a_run_remembers_what_was_fetched_until_it_is_loaded(tmp_path: Path) -> None:
     state = tmp_path / "feeds.state"
     run = plan_feed(declared(tmp_path), "O", tmp_path / "run", state=state)

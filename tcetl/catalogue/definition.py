@@ -36,12 +36,14 @@ class Secret(_Part, frozen=True):
     Attributes:
         env: Environment variable that holds the key.
         header: Header to send it in; without one it takes the place of ``{secret}`` in the address.
+        user: Environment variable that holds a user name, where it takes a login; the key is then its password.
         signup: Where to get one.
     """
 
     env: str
     signup: str
     header: str | None = None
+    user: str | None = None
 
 
 class Defaults(_Part, frozen=True):
@@ -113,6 +115,7 @@ class FeedDefinition(_Part, frozen=True):
         format: One of :data:`tcetl.feeds.FORMATS`.
         options: Options of the format's reader.
         secret: The key it takes to fetch it.
+        allow_private: Whether its address may be one of your own network, and not on the public internet.
         columns: What its columns mean, as in :class:`tcetl.transform.ColumnMap`; found by their names where not given.
         group: The same for a feed of groups, as in :class:`tcetl.transform.GroupMap`.
         made: Columns made of others, by a pattern such as ``{Start}/{Netmask}``.
@@ -138,6 +141,7 @@ class FeedDefinition(_Part, frozen=True):
     expect: Expect
     options: dict[str, Any] = {}
     secret: Secret | None = None
+    allow_private: bool = False
     columns: dict[str, Any] = {}
     group: dict[str, Any] = {}
     made: dict[str, str] = {}
@@ -242,5 +246,9 @@ def _check(definition: FeedDefinition) -> None:
         raise ValueError(f"[defaults] rating is 0 to 5, not {definition.defaults.rating}")
     if definition.defaults.confidence is not None and not 0 <= definition.defaults.confidence <= 100:
         raise ValueError(f"[defaults] confidence is 0 to 100, not {definition.defaults.confidence}")
-    if ("{secret}" in definition.url) != (definition.secret is not None and definition.secret.header is None):
-        raise ValueError("a [secret] goes either into a header or in place of {secret} in the url")
+    secret = definition.secret
+    ways = [] if secret is None else [way for way in (secret.header, secret.user) if way]
+    if "{secret}" in definition.url:
+        ways.append("{secret}")
+    if len(ways) != (secret is not None):
+        raise ValueError("a [secret] goes into a header, with a user, or in place of {secret} in the url: in one way")

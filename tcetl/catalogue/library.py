@@ -4,6 +4,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from tcetl.catalogue.definition import FeedDefinition, read_definition
 from tcetl.catalogue.undeclared import undeclared
 from tcetl.errors import FeedError
@@ -16,22 +18,29 @@ def names() -> list[str]:
     return sorted(path.stem for path in _FEEDS.glob("*.toml"))
 
 
-def resolve(given: str, format: str = "auto") -> FeedDefinition:  # noqa: A002 - the word users know
+def resolve(
+    given: str,
+    format: str = "auto",  # noqa: A002 - the word users know
+    *,
+    allow_private: bool = False,
+) -> FeedDefinition:
     """Return the feed that a user means: a name, a definition (``….toml``), or else a path or an address.
 
     Args:
         given: What the user named. A file that is called like a feed of ours is that file.
         format: The format of a path or an address.
+        allow_private: Allow an address that is not on the public internet.
 
     Raises:
         FeedError: The definition cannot be read, or *format* was given for a feed that says it itself.
     """
     declared = given.endswith(".toml") or (given in names() and not Path(given).exists())
     if not declared:
-        return undeclared(given, format)
+        return msgspec.structs.replace(undeclared(given, format), allow_private=allow_private)
     if format != "auto":
         raise FeedError(f"feed {given} says its format itself", hint="leave out --format")
-    return find(given)
+    found = find(given)
+    return msgspec.structs.replace(found, allow_private=found.allow_private or allow_private)
 
 
 def find(name_or_path: str) -> FeedDefinition:

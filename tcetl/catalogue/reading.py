@@ -186,16 +186,23 @@ def _with_groups(reading: Reading, feed: Feed) -> Reading:
 
 
 def _with_key(definition: FeedDefinition, fetching: Fetching | None) -> Fetching:
-    how = fetching or Fetching()
-    if definition.secret is None:
+    how = fetching or Fetching(allow_private=definition.allow_private)
+    secret = definition.secret
+    if secret is None:
         return how
-    key = os.environ.get(definition.secret.env)
-    if not key:
+    key = _variable(definition, secret.env, secret.signup)
+    if secret.user is not None:
+        return replace(how, login=(_variable(definition, secret.user, secret.signup), key))
+    return replace(how, secret=key, secret_header=secret.header)
+
+
+def _variable(definition: FeedDefinition, name: str, signup: str) -> str:
+    value = os.environ.get(name)
+    if not value:
         raise FeedError(
-            f"feed {definition.name} needs a key, and the variable {definition.secret.env} has none",
-            hint=f"get one at {definition.secret.signup}",
+            f"feed {definition.name} needs a key, and the variable {name} has none", hint=f"get one at {signup}"
         )
-    return replace(how, secret=key, secret_header=definition.secret.header)
+    return value
 
 
 def _key(definition: FeedDefinition) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from tcetl.cli.console import Json, by_reason, print_facts, print_json, print_table, progress
-from tcetl.cli.options import Feed, Transforms, examples
+from tcetl.cli.options import AllowPrivate, Feed, Transforms, examples
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,11 +38,12 @@ def preview(
     *,
     format: Format = "auto",  # noqa: A002 - the option's name
     transform: Transforms = [],  # noqa: B006 - typer copies it
+    allow_private: AllowPrivate = False,
     rows: Annotated[int, typer.Option(help="Indicators and rejects to show.", min=0)] = 10,
     json: Json = False,
 ) -> None:
     """Read FEED as a load would, and show what would be sent, what rejected and why."""
-    reading = _read(feed, format, transform)
+    reading = _read(feed, format, transform, allow_private=allow_private)
     indicators = _spread(reading.indicators.select(_SHOWN), rows)
     groups = reading.groups.slice(0, rows).select(_GROUP).to_pylist()
     rejects = _of_every_code(reading.rejects.select(_REJECT), rows)
@@ -65,9 +66,9 @@ def preview(
 
 
 @app.command(**examples("tcetl feed check threatfox-recent", "tcetl feed check my-feeds/partner.toml"))
-def check(feed: Feed, *, json: Json = False) -> None:
+def check(feed: Feed, *, allow_private: AllowPrivate = False, json: Json = False) -> None:
     """Fetch FEED and hold it against what its definition expects; fails when it has drifted."""
-    reading = _read(feed, "auto", [])
+    reading = _read(feed, "auto", [], allow_private=allow_private)
     if json:
         print_json({"feed": feed, "columns": reading.columns, **reading.counts, "alarms": reading.alarms})
         return
@@ -76,12 +77,19 @@ def check(feed: Feed, *, json: Json = False) -> None:
         print_facts("\nAs expected", {})
 
 
-def _read(feed: str, format: str, transforms: list[str]) -> "Reading":  # noqa: A002 - the word users know
+def _read(
+    feed: str,
+    format: str,  # noqa: A002 - the word users know
+    transforms: list[str],
+    *,
+    allow_private: bool,
+) -> "Reading":
     from tcetl.catalogue import read, resolve
 
     with progress() as on_progress:
         told = None if on_progress is None else (lambda done, total=None: on_progress("read", done, total))
-        return read(resolve(feed, format), owner="preview", transforms=transforms, on_progress=told)
+        definition = resolve(feed, format, allow_private=allow_private)
+        return read(definition, owner="preview", transforms=transforms, on_progress=told)
 
 
 def _print_counts(feed: str, reading: "Reading") -> None:

@@ -27,7 +27,7 @@ from tcetl.cli.loading import (
     Timeout,
     finish_with_report,
 )
-from tcetl.cli.options import Feed, Owner, Transforms, examples, new_run_id
+from tcetl.cli.options import AllowPrivate, Feed, Owner, Transforms, examples, new_run_id
 from tcetl.cli.preview import check_options, show_preview
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def load(
     tag: Annotated[list[str], typer.Option(help="Tag for every indicator; repeat for more.", metavar="TAG")] = [],  # noqa: B006 - typer copies it
     rating: Annotated[float | None, typer.Option(help="Rating for rows without one.", min=0, max=5)] = None,
     confidence: Annotated[int | None, typer.Option(help="Confidence for rows without one.", min=0, max=100)] = None,
+    allow_private: AllowPrivate = False,
     state: Annotated[
         str | None,
         typer.Option(help="Remember here what was loaded, so that next time only what is new is.", metavar="FILE"),
@@ -100,7 +101,7 @@ def load(
 
     check_options(dry_run=dry_run, diff=diff)
     owner = owner_or_default(tc, owner)
-    definition = resolve(feed, format)
+    definition = resolve(feed, format, allow_private=allow_private)
     settings = BatchSettings(
         owner=owner,
         action=action,

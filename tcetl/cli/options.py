@@ -16,6 +16,9 @@ Feed = Annotated[
         metavar="FEED",
     ),
 ]
+AllowPrivate = Annotated[
+    bool, typer.Option("--allow-private", help="Allow an address on your own network, not the public internet.")
+]
 Owner = Annotated[str | None, typer.Option(help="Owner by name; else TC_OWNER or tc.conf.", metavar="NAME")]
 
 Transforms = Annotated[

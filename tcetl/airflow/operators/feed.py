@@ -32,6 +32,7 @@ class FeedPlanOperator(ThreatConnectOperator):
         run_dir: The load's directory, the same for every try of this task; where none is given, one per DAG run under
             the provider's data folder.
         format: ``auto``, or a format that :func:`tcetl.feeds.open_feed` names.
+        allow_private: Allow an address on your own network, not the public internet.
         state: File that remembers what was fetched; it moves on when the load has ended well.
         rating: Rating (0-5) for rows without one.
         confidence: Confidence (0-100) for rows without one.
@@ -65,6 +66,7 @@ class FeedPlanOperator(ThreatConnectOperator):
         tc_owner: str | None = None,
         run_dir: str | None = None,
         format: str = "auto",  # noqa: A002 - the word users know
+        allow_private: bool = False,
         state: str | None = None,
         rating: float | None = None,
         confidence: int | None = None,
@@ -79,6 +81,7 @@ class FeedPlanOperator(ThreatConnectOperator):
         self.tc_owner = tc_owner
         self.run_dir = run_dir
         self.format = format
+        self.allow_private = allow_private
         self.state = state
         self.rating = rating
         self.confidence = confidence
@@ -98,7 +101,7 @@ class FeedPlanOperator(ThreatConnectOperator):
             self.log.info("%s holds a plan already: going on with it", run_dir)
         else:
             run = self._planned(
-                resolve(self.feed, self.format),
+                resolve(self.feed, self.format, allow_private=self.allow_private),
                 owner,
                 run_dir,
                 state=self.state,
