@@ -76,7 +76,7 @@ class Record:
         """What its dead letter calls it: kind, type and summary."""
         if self.kind == "association":
             return self.kind, "Association", " - ".join(f"{end.type} {end.name}" for end in self.ends)
-        return self.held
+        return self.kind, f"{self.type} file" if self.kind == "file" else self.type, self.name
 
 
 @dataclass(frozen=True)

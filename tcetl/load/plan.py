@@ -22,6 +22,7 @@ from tcetl.client.batch import MAX_INDICATORS, BatchSettings
 from tcetl.errors import LoadError, ReconciliationError
 from tcetl.load.cut import cut, whole_file
 from tcetl.load.lock import exclusive
+from tcetl.load.ordering import ordered
 from tcetl.load.records import Kind
 from tcetl.load.records import associations as association_records
 from tcetl.load.records import groups as group_records
@@ -43,7 +44,7 @@ WAVES: Final = tuple(sorted(set(WAVE_OF.values())))
 
 
 def plan(
-    indicators: pa.Table,
+    indicators: pa.Table | Iterable[pa.RecordBatch],
     rejects: pa.Table,
     run_dir: AnyPath,
     *,
@@ -61,7 +62,8 @@ def plan(
     Rows that cannot be sent are rejected, and rows that repeat another one set aside, both with their origin.
 
     Args:
-        indicators: INDICATORS, one row per (type, summary), in any order.
+        indicators: INDICATORS, one row per (type, summary), in any order: a table, or a stream of its batches, which is
+            planned in memory that does not grow with it.
         rejects: REJECTS, the rows already refused; they open the run's dead letters.
         run_dir: Folder to make, on a local disk or any store fsspec knows. The remains of a planning that never
             ended are replaced.
@@ -84,29 +86,31 @@ def plan(
     groups = groups if groups is not None else schema.empty_table(schema.GROUPS)
     associations = associations if associations is not None else schema.empty_table(schema.ASSOCIATIONS)
     occurrences = occurrences if occurrences is not None else schema.empty_table(schema.FILE_OCCURRENCES)
-    _check_counts(counts, sum(table.num_rows for table in (indicators, groups, associations, occurrences)))
     _check_settings(settings, associations, occurrences)
     delete, known = settings.action == "Delete", labels_of(labels)
     refusals = Refusals(settings.owner)
-    settled = group_records.settle(groups, settings.owner, refusals, known, delete=delete)
-    joined = association_records.settle(associations, settled, refusals)
-    refusals.added = settled["content"].count()
-    by_file = occurrence_records.settle(occurrences, indicators, refusals)
-    return write_plan(
-        {
-            "group": group_records.records(settled, known, delete=delete),
-            "indicator": indicator_records.records(indicators, by_file, known, delete=delete),
-            "association": association_records.records(joined),
-            "file": group_records.files(settled),
-        },
-        rejects,
-        run_dir,
-        settings=settings,
-        counts=counts,
-        refusals=refusals,
-        max_records=max_records,
-        max_bytes=max_bytes,
-    )
+    with ordered(indicators) as sorted_indicators:
+        others = sum(table.num_rows for table in (groups, associations, occurrences))
+        _check_counts(counts, sorted_indicators.rows + others)
+        settled = group_records.settle(groups, settings.owner, refusals, known, delete=delete)
+        joined = association_records.settle(associations, settled, refusals)
+        refusals.added = settled["content"].count()
+        by_file = occurrence_records.settle(occurrences, sorted_indicators, refusals)
+        return write_plan(
+            {
+                "group": group_records.records(settled, known, delete=delete),
+                "indicator": indicator_records.records(sorted_indicators, by_file, known, delete=delete),
+                "association": association_records.records(joined),
+                "file": group_records.files(settled),
+            },
+            rejects,
+            run_dir,
+            settings=settings,
+            counts=counts,
+            refusals=refusals,
+            max_records=max_records,
+            max_bytes=max_bytes,
+        )
 
 
 def write_plan(

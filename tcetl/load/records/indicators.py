@@ -4,23 +4,20 @@ from collections.abc import Iterator
 from typing import Final
 
 import polars as pl
-import pyarrow as pa
 
-from tcetl import schema
-from tcetl.errors import LoadError
 from tcetl.indicators import TYPES
+from tcetl.load.ordering import Ordered
 from tcetl.load.records import COLUMNS
 from tcetl.load.records.encode import Labels, encode, metadata, moment
 
-_WINDOW: Final = 10_000  # rows serialised at once: bounds memory, and has no bearing on where chunks are cut
 _REGISTRY_KEY: Final = r"(?s)^(.+?) : (.*?) ?: (\S+)$"
 
 
-def records(indicators: pa.Table, occurrences: pl.DataFrame, labels: Labels, *, delete: bool) -> Iterator[pl.DataFrame]:
-    """Yield *indicators* sorted by type and summary, a window at a time, in :data:`~tcetl.load.records.COLUMNS`.
+def records(indicators: Ordered, occurrences: pl.DataFrame, labels: Labels, *, delete: bool) -> Iterator[pl.DataFrame]:
+    """Yield *indicators* in order, a window at a time, in :data:`~tcetl.load.records.COLUMNS`.
 
     Args:
-        indicators: INDICATORS in any order.
+        indicators: INDICATORS.
         occurrences: Of Files: a ``summary`` each, and their list under ``fileOccurrence``.
         labels: What is known of security labels.
         delete: For a job that deletes: no more than what says which indicator is meant.
@@ -28,26 +25,9 @@ def records(indicators: pa.Table, occurrences: pl.DataFrame, labels: Labels, *, 
     Raises:
         LoadError: An indicator is there twice.
     """
-    if not indicators.num_rows:
-        return
-    keys = pl.DataFrame(indicators.select(["type", "summary"]))
-    order = keys.select(pl.arg_sort_by("type", "summary")).to_series()
-    keys = keys[order]
-    twice = keys.filter((pl.col("type") == pl.col("type").shift()) & (pl.col("summary") == pl.col("summary").shift()))
-    if twice.height:
-        raise LoadError(
-            f"{twice['type'][0]} {twice['summary'][0]!r} is there more than once ({twice.height} such rows)",
-            hint="merge duplicates before planning",
-        )
-
-    del keys
-    in_order = order.is_sorted()
-    for start in range(0, indicators.num_rows, _WINDOW):
-        here = order[start : start + _WINDOW]
-        window = indicators.slice(start, _WINDOW) if in_order else indicators.take(here.to_arrow())
-        part = pl.DataFrame(window.cast(schema.INDICATORS))
-        text = _serialise(part, occurrences, labels, delete=delete)
-        yield part.with_columns(text, xid=pl.lit(None, pl.String)).select(COLUMNS)
+    for window in indicators.windows():
+        text = _serialise(window, occurrences, labels, delete=delete)
+        yield window.with_columns(text, xid=pl.lit(None, pl.String)).select(COLUMNS)
 
 
 def _serialise(rows: pl.DataFrame, occurrences: pl.DataFrame, labels: Labels, *, delete: bool) -> pl.Series:

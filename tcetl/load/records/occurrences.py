@@ -4,13 +4,14 @@ import polars as pl
 import pyarrow as pa
 
 from tcetl import schema
+from tcetl.load.ordering import Ordered
 from tcetl.load.records.encode import MOMENT
 from tcetl.load.refusals import Refusals
 
 _KEYS = ("file_name", "path", "date")
 
 
-def settle(occurrences: pa.Table, indicators: pa.Table, refusals: Refusals) -> pl.DataFrame:
+def settle(occurrences: pa.Table, indicators: Ordered, refusals: Refusals) -> pl.DataFrame:
     """Return the occurrences by File: its ``summary``, and the list for ``fileOccurrence``, each once and sorted.
 
     Args:
@@ -29,8 +30,7 @@ def settle(occurrences: pa.Table, indicators: pa.Table, refusals: Refusals) -> p
     )
     rows = rows.filter(said)
     if rows.height:
-        keys = pl.DataFrame(indicators.select(["type", "summary"]))
-        known = pl.col("summary").is_in(keys.filter(type="File")["summary"].implode())
+        known = pl.col("summary").is_in(indicators.summaries("File").implode())
         why = "no File of this load is called so"
         refusals.refuse(rows.filter(~known), "indicator", "unknown-file", pl.lit(why), hint="load its File with it")
         rows = rows.filter(known)

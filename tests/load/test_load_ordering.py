@@ -1,0 +1,113 @@
+"""Indicators in order, however many and however they come."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from fake_platform import OWNER, indicators
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mixed import occurrences
+
+from tcetl.client.batch import BatchSettings
+from tcetl.errors import LoadError, ReconciliationError
+from tcetl.load import Run, ordering, plan
+from tcetl.load.ordering import ordered
+from tcetl.schema import INDICATORS, REJECTS
+
+VALUES = st.tuples(st.sampled_from(["Host", "Email Subject", "EmailAddress", "Email", "URL"]), st.text(max_size=6))
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranges so small that a handful of rows is many."""
+    monkeypatch.setattr(ordering, "_RANGE", 4)
+    monkeypatch.setattr(ordering, "_SAMPLE", 2)
+    monkeypatch.setattr(ordering, "_WINDOW", 3)
+
+
+def in_batches(table: pa.Table, size: int) -> Iterator[pa.RecordBatch]:
+    yield from table.to_batches(max_chunksize=size)
+
+
+@given(st.lists(VALUES, unique=True, max_size=60).flatmap(st.permutations), st.integers(1, 20))
+@settings(deadline=None, max_examples=60)
+def test_every_row_comes_once_and_in_order(values: list[tuple[str, str]], size: int) -> None:
+    with ordered(in_batches(indicators(values), size)) as found:
+        assert found.rows == len(values)
+        for _ in range(2):  # as often as needed
+            windows = list(found.windows())
+            rows = [(row["type"], row["summary"], row["origin"]["raw"]) for w in windows for row in w.to_dicts()]
+            assert rows == [(*value, f"raw {value[1]}") for value in sorted(values, key=_bytewise)]
+        hosts = sorted(found.summaries("Host").to_list())
+        assert hosts == sorted(summary for type_, summary in values if type_ == "Host")
+
+
+def _bytewise(value: tuple[str, str]) -> tuple[bytes, bytes]:
+    return value[0].encode(), value[1].encode()
+
+
+@pytest.mark.parametrize("apart", [1, 3, 40])
+def test_an_indicator_that_is_there_twice_is_found_wherever_it_stands(apart: int) -> None:
+    values = [("Host", f"{number}.example") for number in range(40)]
+    table = indicators([*values[:apart], values[0], *values[apart:]])
+    with (
+        ordered(in_batches(table, 5)) as found,
+        pytest.raises(LoadError, match=r"Host '0\.example' is there more than"),
+    ):
+        list(found.windows())
+
+
+def planned(path: Path, table: pa.Table, size: int | None, **given: pa.Table) -> Run:
+    counts = {"rows_read": table.num_rows + sum(each.num_rows for each in given.values()), "rejected": {}}
+    source = table if size is None else in_batches(table, size)
+    job = BatchSettings(owner=OWNER)
+    return plan(source, REJECTS.empty_table(), path, settings=job, counts=counts, max_records=7, **given)
+
+
+def test_a_stream_makes_the_same_chunks_as_a_table_in_whatever_order(tmp_path: Path) -> None:
+    values = [("Host", f"{number}.example") for number in range(30)] + [("File", "0" * 32), ("File", "1" * 32)]
+    table = indicators(values)
+    backwards = table.take(list(reversed(range(table.num_rows))))
+    given = {"occurrences": occurrences({"summary": "0" * 32, "path": "/tmp"}, {"summary": "f" * 32, "path": "/tmp"})}
+    runs = [
+        planned(tmp_path / str(number), rows, size, **given)
+        for number, (rows, size) in enumerate(itertools.product((table, backwards), (None, 1, 9)))
+    ]
+    assert len({tuple(chunk.sha256 for chunk in run.chunks) for run in runs}) == 1
+    assert {tuple(run.plan.rejected.items()) for run in runs} == {(("unknown-file", 1),)}
+    assert sum(chunk.records for chunk in runs[0].chunks) == 32
+
+
+def test_what_a_stream_holds_is_held_against_the_counts(tmp_path: Path) -> None:
+    with pytest.raises(ReconciliationError, match=r"21 rows read are not .* \+ 20 to load"):
+        plan(
+            in_batches(indicators([("Host", f"{number}.example") for number in range(20)]), 6),
+            REJECTS.empty_table(),
+            tmp_path / "run",
+            settings=BatchSettings(owner=OWNER),
+            counts={"rows_read": 21, "rejected": {}, "duplicates": 0},
+        )
+    assert not Run.is_planned(tmp_path / "run")
+
+
+def test_nothing_stays_in_the_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    table = indicators([("Host", f"{number}.example") for number in range(20)])
+
+    def breaking() -> Iterator[pa.RecordBatch]:
+        yield from in_batches(table, 6)
+        raise OSError("the source is gone")
+
+    with pytest.raises(OSError, match="the source is gone"), ordered(breaking()):
+        pass
+    with ordered(in_batches(table, 6)) as found:
+        assert sum(window.height for window in found.windows()) == 20
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_rows_at_all() -> None:
+    with ordered(INDICATORS.empty_table()) as found:
+        assert (found.rows, list(found.windows()), found.summaries("File").to_list()) == (0, [], [])
