@@ -252,7 +252,7 @@ def test_a_login_is_taken_from_its_variables(tmp_path: Path, server: str, monkey
     secret = '[secret]\nenv = "MY_PASSWORD"\nuser = "MY_USER"\nsignup = "https://example.com"\n\n[columns]'
     text = DEFINITION.replace("format =", "allow_private = true\nformat =").replace("[columns]", secret, 1)
     feed = declared(tmp_path, url=server, text=text)
-    with pytest.raises(FeedError, match="MY_USER|MY_PASSWORD"):
+    with pytest.raises(FeedError, match=r"MY_USER|MY_PASSWORD"):
         read(feed, owner="O")
     monkeypatch.setenv("MY_USER", "ann")
     monkeypatch.setenv("MY_PASSWORD", "sesame")

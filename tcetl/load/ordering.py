@@ -88,9 +88,7 @@ def _conformed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             yield from part.cast(schema.INDICATORS).to_batches()
 
 
-def _write_aside(
-    path: Path, few: list[pa.RecordBatch], batches: Iterator[pa.RecordBatch]
-) -> tuple[list[str], int]:
+def _write_aside(path: Path, few: list[pa.RecordBatch], batches: Iterator[pa.RecordBatch]) -> tuple[list[str], int]:
     """Write the batches of *few*, which is emptied, and *batches* to *path*; return sampled keys, and how many rows."""
     sampled: list[str] = []
     rows = 0

@@ -18,9 +18,7 @@ from tcetl.errors import FeedError
 
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _LOCAL_NAMES: Final = ("localhost", ".localhost", ".local", ".internal", ".home.arpa", ".lan")
-_HINT: Final = (
-    "addresses of your own network are for feeds that are allowed to be there (--allow-private, allow_private)"
-)
+_HINT: Final = "a feed on your own network must be allowed to be there: --allow-private, or allow_private"
 
 
 def is_public(address: str) -> bool:
