@@ -1,4 +1,4 @@
-"""Indicators in the order of their identity, however many there are, in bounded memory.
+"""Records in the order of their identity, however many there are, in bounded memory.
 
 Few are sorted in memory. Many are written aside as they come, parted by sampled keys into ranges of a size that can be
 sorted in memory, and sorted range by range; equal identities meet in the same range.
@@ -7,133 +7,154 @@ sorted in memory, and sorted range by range; equal identities meet in the same r
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 import pyarrow as pa
 
-from tcetl import schema
 from tcetl.errors import LoadError
 
-_RANGE: Final = 50_000
-"""Rows that are sorted in memory at once."""
+_ROWS: Final = 50_000
+_BYTES: Final = 64_000_000
+"""Records, and bytes of their JSON, that are sorted in memory at once."""
 _MOST_RANGES: Final = 200
 """Files open at once; above that ranges grow with the data."""
 _SAMPLE: Final = 100
 """One key in so many is looked at for the bounds of the ranges."""
 _WINDOW: Final = 10_000
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
+_PLAIN: Final = pl.CompatLevel.oldest()  # a view of text would take all of the text it was cut from along
 
 
+@dataclass
 class Ordered:
-    """INDICATORS, ``rows`` of them, to be read in order as often as needed."""
+    """Records in :data:`tcetl.load.records.COLUMNS`, ``rows`` of them, to be read in order as often as needed."""
 
-    def __init__(self, ranges: list[pa.Table | Path], rows: int) -> None:
-        self._ranges = ranges
-        self.rows = rows
+    rows: int = 0
+    _ranges: list[pl.DataFrame | Path] = field(default_factory=list)
 
     def windows(self) -> Iterator[pl.DataFrame]:
-        """Yield the rows sorted by type and summary, some at a time.
+        """Yield the records sorted by type and summary, some at a time.
 
         Raises:
-            LoadError: An indicator is there twice.
+            LoadError: One is there twice.
         """
-        for table in self._tables():
-            keys = pl.DataFrame(table.select(["type", "summary"])).with_row_index("place").sort("type", "summary")
-            _check_unique(keys)
-            in_order = table.combine_chunks().take(keys["place"].to_arrow())
-            for start in range(0, in_order.num_rows, _WINDOW):
-                yield pl.DataFrame(in_order.slice(start, _WINDOW))
+        for frame in self._frames():
+            in_order = frame.sort("type", "summary")
+            _check_unique(in_order)
+            yield from in_order.iter_slices(_WINDOW)
 
     def summaries(self, type_: str) -> pl.Series:
-        """The summaries of all indicators of *type_*, in no order."""
-        found = [
-            pl.DataFrame(table.select(["type", "summary"])).filter(type=type_)["summary"] for table in self._tables()
-        ]
+        """The summaries of all records of *type_*, in no order."""
+        found = [frame.filter(type=type_)["summary"] for frame in self._frames()]
         return pl.concat(found) if found else pl.Series(dtype=pl.String)
 
-    def _tables(self) -> Iterator[pa.Table]:
+    def _frames(self) -> Iterator[pl.DataFrame]:
         for each in self._ranges:
-            yield each if isinstance(each, pa.Table) else pa.Table.from_batches(_read(each), schema.INDICATORS)
+            if isinstance(each, pl.DataFrame):
+                yield each
+            elif parts := list(_read(each)):
+                yield pl.concat(parts)
 
 
 @contextmanager
-def ordered(indicators: pa.Table | Iterable[pa.RecordBatch]) -> Iterator[Ordered]:
-    """Take in *indicators* (INDICATORS, in any order), and give them in order for the block.
+def ordered(records: Iterable[pl.DataFrame]) -> Iterator[Ordered]:
+    """Take in *records*, in any order and frames, and give them in order for the block.
 
     More than fit in memory at once lie in a temporary folder meanwhile.
     """
-    batches = _conformed(indicators.to_batches() if isinstance(indicators, pa.Table) else indicators)
-    few: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in batches:
-        few.append(batch)
-        rows += batch.num_rows
-        if rows > _RANGE:
+    frames = (part for frame in records for part in frame.iter_slices(_WINDOW))
+    few: list[pl.DataFrame] = []
+    rows = size = 0
+    for frame in frames:
+        few.append(frame)
+        rows += frame.height
+        size += _size(frame)
+        if rows > _ROWS or size > _BYTES:
             break
     else:
-        yield Ordered([pa.Table.from_batches(few, schema.INDICATORS)] if rows else [], rows)
+        yield Ordered(rows, [pl.concat(few)] if few else [])
         return
     with tempfile.TemporaryDirectory(prefix="tcetl-plan-") as folder:
-        aside = Path(folder) / "all.arrow"
-        sampled, rows = _write_aside(aside, few, batches)
-        yield Ordered(_part(aside, Path(folder), sampled, rows), rows)
+        yield _written_aside(Path(folder), few, frames)
 
 
-def _conformed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        for start in range(0, batch.num_rows, _WINDOW):
-            part = pa.Table.from_batches([batch.slice(start, _WINDOW)])
-            yield from part.cast(schema.INDICATORS).to_batches()
-
-
-def _write_aside(path: Path, few: list[pa.RecordBatch], batches: Iterator[pa.RecordBatch]) -> tuple[list[str], int]:
-    """Write the batches of *few*, which is emptied, and *batches* to *path*; return sampled keys, and how many rows."""
-    sampled: list[str] = []
-    rows = 0
-    with pa.ipc.new_stream(str(path), schema.INDICATORS, options=_OPTIONS) as stream:
-        for source in (_emptying(few), batches):
-            for batch in source:
-                stream.write_batch(batch)
-                keys = _keys(batch)
+def _written_aside(folder: Path, few: list[pl.DataFrame], rest: Iterator[pl.DataFrame]) -> Ordered:
+    """Write the frames of *few*, which is emptied, and the *rest* to files of ranges in *folder*."""
+    aside, sampled = folder / "all.arrow", list[str]()
+    rows = size = 0
+    with ExitStack() as opened:
+        stream = None
+        for source in (_emptying(few), rest):
+            for frame in source:
+                stream = stream or opened.enter_context(_writer(aside, frame))
+                _write(stream, frame)
+                keys = _keys(frame)
                 sampled += keys.filter(keys.hash() % _SAMPLE == 0).to_list()  # not by place: feeds have rhythms
-                rows += batch.num_rows
-    return sampled, rows
+                rows, size = rows + frame.height, size + _size(frame)
+    ranges = min(max(-(-rows // _ROWS), -(-size // _BYTES)), _MOST_RANGES)
+    known = pl.Series(sampled, dtype=pl.String).sort()
+    bounds = known.gather([len(known) * number // ranges for number in range(1, ranges) if len(known)])
+    return Ordered(rows, _part(aside, folder, bounds))
 
 
-def _emptying(few: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _emptying(few: list[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     while few:
         yield few.pop(0)
 
 
-def _part(aside: Path, folder: Path, sampled: list[str], rows: int) -> list[pa.Table | Path]:
-    """Part the rows of the file *aside* into files of their ranges, in order, and remove it."""
-    ranges = min(-(-rows // _RANGE), _MOST_RANGES)
-    known = pl.Series(sampled, dtype=pl.String).sort()
-    bounds = known.gather([len(known) * number // ranges for number in range(1, ranges) if len(known)])
-    paths = [folder / f"{number}.arrow" for number in range(ranges)]
+def _part(aside: Path, folder: Path, bounds: pl.Series) -> list[pl.DataFrame | Path]:
+    """Part the records of the file *aside* into files of the ranges between *bounds*, in order, and remove it."""
+    paths = [folder / f"{number}.arrow" for number in range(len(bounds) + 1)]
     with ExitStack() as opened:
-        streams = [
-            opened.enter_context(pa.ipc.new_stream(str(path), schema.INDICATORS, options=_OPTIONS)) for path in paths
-        ]
-        for batch in _read(aside):
-            places = bounds.search_sorted(_keys(batch), side="right").to_frame("range").with_row_index("place")
-            for (number,), rows_of in places.partition_by("range", as_dict=True, include_key=False).items():
-                streams[number].write_batch(batch.take(rows_of["place"].to_arrow()))
+        streams: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
+        for frame in _joined(_read(aside)):
+            numbers = bounds.search_sorted(_keys(frame), side="right").alias("range")
+            parts = frame.with_columns(numbers).partition_by("range", as_dict=True, include_key=False)
+            for (number,), part in parts.items():
+                if number not in streams:
+                    streams[number] = opened.enter_context(_writer(paths[number], part))
+                _write(streams[number], part)
     aside.unlink()
-    return list(paths)
+    return [path for path in paths if path.exists()]
 
 
-def _read(path: Path) -> Iterator[pa.RecordBatch]:
+def _joined(frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """*frames* in larger ones, which are parted into fewer pieces."""
+    size, several = 0, list[pl.DataFrame]()
+    for frame in frames:
+        several.append(frame)
+        size += _size(frame)
+        if size > _BYTES // 16:
+            yield pl.concat(several)
+            size, several = 0, []
+    if several:
+        yield pl.concat(several)
+
+
+def _writer(path: Path, frame: pl.DataFrame) -> pa.ipc.RecordBatchStreamWriter:
+    return pa.ipc.new_stream(str(path), frame.head(0).to_arrow(compat_level=_PLAIN).schema, options=_OPTIONS)
+
+
+def _write(stream: pa.ipc.RecordBatchStreamWriter, frame: pl.DataFrame) -> None:
+    stream.write_table(frame.to_arrow(compat_level=_PLAIN))
+
+
+def _read(path: Path) -> Iterator[pl.DataFrame]:
     with pa.ipc.open_stream(str(path)) as stream:
-        yield from stream
+        for batch in stream:
+            yield pl.DataFrame(batch)
 
 
-def _keys(batch: pa.RecordBatch) -> pl.Series:
+def _size(frame: pl.DataFrame) -> int:
+    return int(frame["json"].str.len_bytes().cast(pl.Int64).sum())
+
+
+def _keys(frame: pl.DataFrame) -> pl.Series:
     """The identities as single values that sort alike: no type holds a NUL, and none sorts before it."""
-    rows = pl.DataFrame(batch.select(["type", "summary"]))
-    return rows.select(pl.concat_str("type", pl.lit("\0"), "summary")).to_series()
+    return frame.select(pl.concat_str("type", pl.lit("\0"), "summary")).to_series()
 
 
 def _check_unique(keys: pl.DataFrame) -> None:

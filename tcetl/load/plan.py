@@ -89,17 +89,19 @@ def plan(
     _check_settings(settings, associations, occurrences)
     delete, known = settings.action == "Delete", labels_of(labels)
     refusals = Refusals(settings.owner)
-    with ordered(indicators) as sorted_indicators:
+    found = occurrence_records.settle(occurrences, refusals)
+    by_file = occurrence_records.by_file(found)
+    with ordered(indicator_records.records(indicators, by_file, known, delete=delete)) as in_order:
         others = sum(table.num_rows for table in (groups, associations, occurrences))
-        _check_counts(counts, sorted_indicators.rows + others)
+        _check_counts(counts, in_order.rows + others)
         settled = group_records.settle(groups, settings.owner, refusals, known, delete=delete)
         joined = association_records.settle(associations, settled, refusals)
         refusals.added = settled["content"].count()
-        by_file = occurrence_records.settle(occurrences, sorted_indicators, refusals)
+        occurrence_records.account(found, in_order, refusals)
         return write_plan(
             {
                 "group": group_records.records(settled, known, delete=delete),
-                "indicator": indicator_records.records(sorted_indicators, by_file, known, delete=delete),
+                "indicator": in_order.windows(),
                 "association": association_records.records(joined),
                 "file": group_records.files(settled),
             },

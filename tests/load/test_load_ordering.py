@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pytest
 from fake_platform import OWNER, indicators
@@ -15,17 +16,24 @@ from tcetl.client.batch import BatchSettings
 from tcetl.errors import LoadError, ReconciliationError
 from tcetl.load import Run, ordering, plan
 from tcetl.load.ordering import ordered
-from tcetl.schema import INDICATORS, REJECTS
+from tcetl.load.records import indicators as indicator_records
+from tcetl.schema import REJECTS
 
+NO_OCCURRENCES = pl.DataFrame(schema={"summary": pl.String, "fileOccurrence": pl.List(pl.String)})
 VALUES = st.tuples(st.sampled_from(["Host", "Email Subject", "EmailAddress", "Email", "URL"]), st.text(max_size=6))
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ranges so small that a handful of rows is many."""
-    monkeypatch.setattr(ordering, "_RANGE", 4)
+    """Ranges so small that a handful of records is many."""
+    monkeypatch.setattr(ordering, "_ROWS", 4)
     monkeypatch.setattr(ordering, "_SAMPLE", 2)
     monkeypatch.setattr(ordering, "_WINDOW", 3)
+
+
+def records(table: pa.Table, size: int) -> Iterator[pl.DataFrame]:
+    """As planning makes them, *size* at a time."""
+    yield from indicator_records.records(in_batches(table, size), NO_OCCURRENCES, {}, delete=False)
 
 
 def in_batches(table: pa.Table, size: int) -> Iterator[pa.RecordBatch]:
@@ -35,7 +43,7 @@ def in_batches(table: pa.Table, size: int) -> Iterator[pa.RecordBatch]:
 @given(st.lists(VALUES, unique=True, max_size=60).flatmap(st.permutations), st.integers(1, 20))
 @settings(deadline=None, max_examples=60)
 def test_every_row_comes_once_and_in_order(values: list[tuple[str, str]], size: int) -> None:
-    with ordered(in_batches(indicators(values), size)) as found:
+    with ordered(records(indicators(values), size)) as found:
         assert found.rows == len(values)
         for _ in range(2):  # as often as needed
             windows = list(found.windows())
@@ -49,12 +57,21 @@ def _bytewise(value: tuple[str, str]) -> tuple[bytes, bytes]:
     return value[0].encode(), value[1].encode()
 
 
+def test_few_large_records_are_many_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ordering, "_ROWS", 1000)
+    monkeypatch.setattr(ordering, "_BYTES", 2000)
+    values = [("Mutex", f"{number:03} {'x' * 300}") for number in range(60)]
+    with ordered(records(indicators(list(reversed(values))), 7)) as found:
+        assert len(found._ranges) > 5
+        assert [summary for window in found.windows() for summary in window["summary"]] == [name for _, name in values]
+
+
 @pytest.mark.parametrize("apart", [1, 3, 40])
 def test_an_indicator_that_is_there_twice_is_found_wherever_it_stands(apart: int) -> None:
     values = [("Host", f"{number}.example") for number in range(40)]
     table = indicators([*values[:apart], values[0], *values[apart:]])
     with (
-        ordered(in_batches(table, 5)) as found,
+        ordered(records(table, 5)) as found,
         pytest.raises(LoadError, match=r"Host '0\.example' is there more than"),
     ):
         list(found.windows())
@@ -97,17 +114,17 @@ def test_nothing_stays_in_the_temporary_folder(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     table = indicators([("Host", f"{number}.example") for number in range(20)])
 
-    def breaking() -> Iterator[pa.RecordBatch]:
-        yield from in_batches(table, 6)
+    def breaking() -> Iterator[pl.DataFrame]:
+        yield from records(table, 6)
         raise OSError("the source is gone")
 
     with pytest.raises(OSError, match="the source is gone"), ordered(breaking()):
         pass
-    with ordered(in_batches(table, 6)) as found:
+    with ordered(records(table, 6)) as found:
         assert sum(window.height for window in found.windows()) == 20
     assert list(tmp_path.iterdir()) == []
 
 
 def test_no_rows_at_all() -> None:
-    with ordered(INDICATORS.empty_table()) as found:
+    with ordered(records(indicators([]), 6)) as found:
         assert (found.rows, list(found.windows()), found.summaries("File").to_list()) == (0, [], [])

@@ -1,51 +1,53 @@
 """Indicators as V2 batch JSON. Source: ThreatConnect REST docs, Batch API V2 input, indicator object."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import polars as pl
+import pyarrow as pa
 
+from tcetl import schema
 from tcetl.indicators import TYPES
-from tcetl.load.ordering import Ordered
 from tcetl.load.records import COLUMNS
 from tcetl.load.records.encode import Labels, encode, metadata, moment
 
+_WINDOW: Final = 10_000  # rows serialised at once: bounds memory
 _REGISTRY_KEY: Final = r"(?s)^(.+?) : (.*?) ?: (\S+)$"
 
 
-def records(indicators: Ordered, occurrences: pl.DataFrame, labels: Labels, *, delete: bool) -> Iterator[pl.DataFrame]:
-    """Yield *indicators* in order, a window at a time, in :data:`~tcetl.load.records.COLUMNS`.
+def records(
+    indicators: pa.Table | Iterable[pa.RecordBatch], occurrences: pl.DataFrame, labels: Labels, *, delete: bool
+) -> Iterator[pl.DataFrame]:
+    """Yield *indicators* in :data:`~tcetl.load.records.COLUMNS`, some at a time, in no order.
+
+    Ratings are rounded to whole numbers, which is what batch jobs take.
 
     Args:
-        indicators: INDICATORS.
+        indicators: INDICATORS in any order.
         occurrences: Of Files: a ``summary`` each, and their list under ``fileOccurrence``.
         labels: What is known of security labels.
         delete: For a job that deletes: no more than what says which indicator is meant.
-
-    Raises:
-        LoadError: An indicator is there twice.
     """
-    for window in indicators.windows():
-        text = _serialise(window, occurrences, labels, delete=delete)
-        yield window.with_columns(text, xid=pl.lit(None, pl.String)).select(COLUMNS)
+    for batch in indicators.to_batches() if isinstance(indicators, pa.Table) else indicators:
+        for start in range(0, batch.num_rows, _WINDOW):
+            table = pa.Table.from_batches([batch.slice(start, _WINDOW)]).cast(schema.INDICATORS)
+            parts = [
+                part.with_columns(_serialise(part, occurrences, labels, delete=delete))
+                for part in pl.DataFrame(table).partition_by("type", maintain_order=True)
+            ]
+            yield pl.concat(parts).with_columns(xid=pl.lit(None, pl.String)).select(COLUMNS)
 
 
 def _serialise(rows: pl.DataFrame, occurrences: pl.DataFrame, labels: Labels, *, delete: bool) -> pl.Series:
-    """One JSON object per row, in the same order; *rows* are sorted by type.
-
-    Ratings are rounded to whole numbers, which is what batch jobs take.
-    """
-    texts = []
-    for part in rows.partition_by("type", maintain_order=True):
-        kind = str(part["type"][0])
-        keys = ["type", *_value(kind)]
-        if not delete:
-            keys += [*_properties(kind), *metadata(part, labels, {"source": "Source"})]
-        if kind == "File" and occurrences.height and not delete:
-            part = part.join(occurrences, on="summary", how="left", maintain_order="left")  # noqa: PLW2901
-            keys.append(pl.col("fileOccurrence"))
-        texts.append(encode(part.select(keys)))
-    return pl.concat(texts).alias("json")
+    """One JSON object per row, in the same order; *rows* are of one type."""
+    kind = str(rows["type"][0])
+    keys = ["type", *_value(kind)]
+    if not delete:
+        keys += [*_properties(kind), *metadata(rows, labels, {"source": "Source"})]
+    if kind == "File" and occurrences.height and not delete:
+        rows = rows.join(occurrences, on="summary", how="left", maintain_order="left")
+        keys.append(pl.col("fileOccurrence"))
+    return encode(rows.select(keys)).alias("json")
 
 
 def _value(kind: str) -> list[pl.Expr]:

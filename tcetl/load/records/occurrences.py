@@ -11,14 +11,8 @@ from tcetl.load.refusals import Refusals
 _KEYS = ("file_name", "path", "date")
 
 
-def settle(occurrences: pa.Table, indicators: Ordered, refusals: Refusals) -> pl.DataFrame:
-    """Return the occurrences by File: its ``summary``, and the list for ``fileOccurrence``, each once and sorted.
-
-    Args:
-        occurrences: FILE_OCCURRENCES in any order.
-        indicators: INDICATORS of the same load, which must have their Files.
-        refusals: Gets those that have no File or say nothing, and counts the others as merged.
-    """
+def settle(occurrences: pa.Table, refusals: Refusals) -> pl.DataFrame:
+    """Return those of *occurrences* (FILE_OCCURRENCES, in any order) that say something; *refusals* gets the others."""
     rows = pl.DataFrame(occurrences.cast(schema.FILE_OCCURRENCES)).with_columns(type=pl.lit("File"))
     said = pl.any_horizontal(pl.col(key).is_not_null() for key in _KEYS)
     refusals.refuse(
@@ -28,13 +22,21 @@ def settle(occurrences: pa.Table, indicators: Ordered, refusals: Refusals) -> pl
         pl.lit("the occurrence says nothing"),
         hint="give at least one of file_name, path and date",
     )
-    rows = rows.filter(said)
-    if rows.height:
+    return rows.filter(said)
+
+
+def by_file(settled: pl.DataFrame) -> pl.DataFrame:
+    """The *settled* occurrences by File: its ``summary``, and the list for ``fileOccurrence``, each once and sorted."""
+    one = pl.struct(pl.col("file_name").alias("fileName"), "path", pl.col("date").dt.strftime(MOMENT))
+    unique = settled.select("summary", *_KEYS).unique().sort("summary", *_KEYS)
+    return unique.group_by("summary", maintain_order=True).agg(one.alias("fileOccurrence"))
+
+
+def account(settled: pl.DataFrame, indicators: Ordered, refusals: Refusals) -> None:
+    """Count the *settled* occurrences as merged into their Files; *refusals* gets those without one in *indicators*."""
+    if settled.height:
         known = pl.col("summary").is_in(indicators.summaries("File").implode())
         why = "no File of this load is called so"
-        refusals.refuse(rows.filter(~known), "indicator", "unknown-file", pl.lit(why), hint="load its File with it")
-        rows = rows.filter(known)
-    refusals.merged += rows.height
-    one = pl.struct(pl.col("file_name").alias("fileName"), "path", pl.col("date").dt.strftime(MOMENT))
-    unique = rows.select("summary", *_KEYS).unique().sort("summary", *_KEYS)
-    return unique.group_by("summary", maintain_order=True).agg(one.alias("fileOccurrence"))
+        refusals.refuse(settled.filter(~known), "indicator", "unknown-file", pl.lit(why), hint="load its File with it")
+        settled = settled.filter(known)
+    refusals.merged += settled.height
