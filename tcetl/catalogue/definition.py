@@ -52,7 +52,6 @@ class Defaults(_Part, frozen=True):
     rating: float | None = None
     confidence: int | None = None
     tags: tuple[str, ...] = ()
-    security_label: str | None = None
 
 
 class Allowed(_Part, frozen=True):
