@@ -193,7 +193,7 @@ def test_ctrl_c(tcetl: Tcetl, connection: dict[str, str], feed: Path, monkeypatc
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tcetl.pipeline.submit", interrupted)
+    monkeypatch.setattr("tcetl.pipeline.load.submit", interrupted)
     result = tcetl("load", feed, "--run-dir", "run", env=connection)
     assert result.exit_code == 130
     assert one_error(result) == "error: interrupted\n"

@@ -8,6 +8,7 @@ import duckdb
 import pytest
 from typer.testing import Result
 
+import tcetl.pipeline
 from tcetl.emulator import Emulator
 
 Tcetl = Callable[..., Result]
@@ -64,11 +65,30 @@ def test_help_needs_no_heavy_module() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_every_job_can_be_had_from_the_pipeline() -> None:
+    assert [name for name in tcetl.pipeline.__all__ if not hasattr(tcetl.pipeline, name)] == []
+    assert not hasattr(tcetl.pipeline, "bulk_to_nowhere")
+
+
+@pytest.mark.parametrize(
+    ("job", "spared"),
+    [
+        ("bulk_to_lake", ["polars", "pandas", "tcetl.feeds", "tcetl.load", "tcetl.siem"]),
+        ("lake_to_siem", ["pandas", "tcetl.client", "tcetl.feeds", "tcetl.load"]),
+    ],
+)
+def test_a_job_imports_only_what_it_is_made_of(job: str, spared: list[str]) -> None:
+    code = f"import sys; from tcetl.pipeline import {job}; print([name for name in {spared} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_core_commands_need_no_extra() -> None:
     code = (
         "import sys\n"
         "for name in ('airflow', 'jinja2', 'matplotlib', 'starlette', 'uvicorn', 'trustme'): sys.modules[name] = None\n"
-        "import tcetl.cli.app, tcetl.pipeline, tcetl.feeds, tcetl.siem, tcetl.lake\n"
+        "import tcetl.cli.app, tcetl.feeds, tcetl.siem, tcetl.lake\n"
+        "from tcetl.pipeline import *\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
