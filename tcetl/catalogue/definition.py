@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from tcetl.errors import FeedError
+from tcetl.errors import NOT_JSON, FeedError
 from tcetl.transform import RESERVED, AllowList, ColumnMap, Decay, GroupMap, ScoreRule, allow_list
 
 Reaction = Literal["fail", "warn", "ignore"]
@@ -203,7 +203,7 @@ def read_definition(path: Path) -> FeedDefinition:
         raise FeedError(
             f"feed definition {path} does not exist", hint="tcetl feed list shows those there are"
         ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         raise FeedError(f"feed definition {path} is no TOML: {error}", hint=hint) from error
     try:
         definition = msgspec.convert({"name": path.stem, **document}, FeedDefinition)

@@ -21,7 +21,7 @@ from tcetl.emulator import Emulator, EmulatorError, run_emulator
 from tcetl.errors import ConfigError
 from tcetl.feeds import open_feed
 from tcetl.lake import latest
-from tcetl.load import LoadReport, Run
+from tcetl.load import Run
 from tcetl.siem import ExportReport
 
 OWNER: Final = "Demo Source"
@@ -120,7 +120,7 @@ class _Demo:
             return airflow.run(dag_id, conf, on_task=lambda task, state: detail(f"{task}: {state}"))
 
     def _count(self, emulator: Emulator, feed: Path, exports: list[dict[str, Any]]) -> Outcome:
-        load = LoadReport.from_json(Run.open(self._run_dir).report_path.read_bytes())
+        load = Run.open(self._run_dir).report()
         dataset = latest(self._out / "lake")
         reports = [ExportReport(**export | {"path": Path(export["path"])}) for export in exports]
         lake: Counter[str] = Counter()

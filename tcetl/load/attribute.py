@@ -17,6 +17,7 @@ import msgspec
 import polars as pl
 
 from tcetl.client.batch import BatchError
+from tcetl.errors import NOT_JSON
 from tcetl.indicators import SEPARATOR, TYPES
 from tcetl.load.records import Kind
 
@@ -214,9 +215,10 @@ def _names_in(source: str) -> list[str]:
         return [source, source.removesuffix(_VERDICT)] if source else []
     try:
         document = msgspec.json.decode(source, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except NOT_JSON:
         return []
-    keys = ("summary", *(TYPES[document["type"]].value_keys if document.get("type") in TYPES else ()), "xid")
+    kind = str(document.get("type"))
+    keys = ("summary", *(TYPES[kind].value_keys if kind in TYPES else ()), "xid")
     return [str(document[key]) for key in keys if document.get(key)]
 
 

@@ -1,13 +1,16 @@
 """A load and its retries: which run took up what another one did not load, and that nothing is lost between them."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
 from tcetl.errors import LoadError
 from tcetl.load.report import LoadReport
 from tcetl.load.run import Run
-from tcetl.load.storage import write_whole
+from tcetl.load.storage import read_json, write_whole
+
+_LINK: Final = "retry.json"
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -21,14 +24,20 @@ class Link(msgspec.Struct, frozen=True):
 
 
 def read_link(run: Run) -> Link | None:
-    """Return the link to the retry of *run*, which may not be planned yet; None when nobody began one."""
-    path = run.path / "retry.json"
-    return msgspec.json.decode(path.read_bytes(), type=Link) if path.exists() else None
+    """Return the link to the retry of *run*, which may not be planned yet; None when nobody began one.
+
+    Raises:
+        LoadError: It is damaged.
+    """
+    try:
+        return read_json(run.path / _LINK, Link, hint="restore it: it names the run that retries this one")
+    except FileNotFoundError:
+        return None
 
 
 def write_link(run: Run, link: Link) -> None:
     """Say that *run* is retried elsewhere."""
-    write_whole(run.path / "retry.json", msgspec.json.encode(link))
+    write_whole(run.path / _LINK, msgspec.json.encode(link))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from tcetl.errors import LoadError
 from tcetl.load.mend import REFUSALS, Named, mend
 from tcetl.load.run import Run
 from tcetl.load.spreadsheet import LETTER, read_sheet, spoilt, untouched
-from tcetl.load.storage import RunPath, write_whole
+from tcetl.load.storage import RunPath, read_json, write_whole
 
 _EDITABLE: Final = ("type", "summary", "record")
 _FIXED: Final = ("row", "code")  # what shows that a letter's number still stands beside its own row
@@ -46,8 +46,10 @@ def write_mends(path: RunPath, mends: list[Mend]) -> None:
 
 def read_mends(run: Run) -> list[Mend]:
     """Return what was changed by hand before *run*, a retry, was planned."""
-    path = run.path / _MENDS
-    return msgspec.json.decode(path.read_bytes(), type=list[Mend]) if path.exists() else []
+    try:
+        return read_json(run.path / _MENDS, list[Mend], hint="restore it, or plan the retry in a new directory")
+    except FileNotFoundError:
+        return []
 
 
 def digest(path: RunPath) -> str:

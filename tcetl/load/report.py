@@ -89,10 +89,3 @@ class LoadReport:
         """Return the report as JSON values (times as ISO 8601 text)."""
         document: dict[str, Any] = msgspec.to_builtins(self)
         return document
-
-    @classmethod
-    def from_json(cls, document: bytes | dict[str, Any]) -> "LoadReport":
-        """Return the report that *document*, as text or as JSON values, describes."""
-        if isinstance(document, bytes):
-            return msgspec.json.decode(document, type=cls)
-        return msgspec.convert(document, cls)

@@ -34,11 +34,13 @@ from tcetl.load.lease import Check
 from tcetl.load.lock import exclusive
 from tcetl.load.records import Kind
 from tcetl.load.report import LoadReport
-from tcetl.load.storage import AnyPath, RunPath, locate, sha256, write_whole
+from tcetl.load.storage import AnyPath, RunPath, locate, read_json, sha256, write_whole
 
 PLAN: Final = "plan.json"
 FORMAT: Final = 1
 """Version of the directory's layout; a newer one is refused."""
+
+_RESTORE: Final = "restore it, or plan the load in a new directory"
 
 Phase = Literal["planned", "created", "uploaded", "completed", "saved"]
 
@@ -159,11 +161,9 @@ class Run:
         """
         path = locate(run_dir)
         try:
-            plan = msgspec.json.decode((path / PLAN).read_bytes(), type=Plan)
+            plan = read_json(path / PLAN, Plan, hint="plan the load in a new directory")
         except FileNotFoundError:
             raise LoadError(f"{path} holds no planned load", hint="plan one there first") from None
-        except msgspec.DecodeError as error:
-            raise LoadError(f"{path / PLAN} is damaged: {error}", hint="plan the load in a new directory") from error
         if plan.format > FORMAT:
             raise LoadError(f"{path} was planned by a newer tcetl (layout {plan.format})", hint="upgrade tcetl")
         return cls(path, BatchSettings.from_json(plan.settings), plan.counts, plan)
@@ -246,15 +246,11 @@ class Run:
 
     def _receipts(self, chunks: list[Chunk]) -> Iterator[Receipt]:
         for chunk in chunks:
-            path = self._receipt_path(chunk.chunk)
+            path, hint = self._receipt_path(chunk.chunk), f"chunk {chunk.chunk} may or may not be loaded: {_RESTORE}"
             try:
-                receipt = msgspec.json.decode(path.read_bytes(), type=Receipt)
-            except (FileNotFoundError, msgspec.DecodeError) as error:
-                raise LoadError(
-                    f"receipt {path} is missing or damaged, so chunk {chunk.chunk} may or may not be loaded",
-                    hint="restore it, or plan the load in a new directory",
-                ) from error
-            yield receipt
+                yield read_json(path, Receipt, hint=hint)
+            except FileNotFoundError:
+                raise LoadError(f"{path} is missing", hint=hint) from None
 
     def write_receipt(self, receipt: Receipt) -> None:
         """Replace the receipt of its chunk, durably and in one step."""
@@ -265,9 +261,14 @@ class Run:
         return self.path / "files" / f"{chunk:05}"
 
     def file_receipt(self, chunk: int, index: int) -> FileReceipt | None:
-        """Return how far file *index* of *chunk* has got; None when nobody has begun with it."""
+        """Return how far file *index* of *chunk* has got; None when nobody has begun with it.
+
+        Raises:
+            LoadError: The receipt is damaged.
+        """
+        path = self._file_receipt_path(chunk, index)
         try:
-            return msgspec.json.decode(self._file_receipt_path(chunk, index).read_bytes(), type=FileReceipt)
+            return read_json(path, FileReceipt, hint=f"delete it: {path.name} is then sent again")
         except FileNotFoundError:
             return None
 
@@ -280,10 +281,11 @@ class Run:
         """Return the report of the finished load.
 
         Raises:
-            LoadError: The load is not finished.
+            LoadError: The load is not finished, or its report is damaged.
         """
+        anew = f"delete it, and make it anew: tcetl batch resume {self.path}"
         try:
-            return LoadReport.from_json(self.report_path.read_bytes())
+            return read_json(self.report_path, LoadReport, hint=anew)
         except FileNotFoundError:
             raise LoadError(
                 f"load {self.path} is not finished", hint="submit it first; it goes on where it stopped"
@@ -294,8 +296,16 @@ class Run:
         write_whole(self._answer_path(chunk), msgspec.json.encode(answer))
 
     def answer(self, chunk: int) -> Answer:
-        """Return what the platform said about *chunk*, whose receipt is ``saved``."""
-        return msgspec.json.decode(self._answer_path(chunk).read_bytes(), type=Answer)
+        """Return what the platform said about *chunk*, whose receipt is ``saved``.
+
+        Raises:
+            LoadError: It is missing or damaged.
+        """
+        path = self._answer_path(chunk)
+        try:
+            return read_json(path, Answer, hint=_RESTORE)
+        except FileNotFoundError:
+            raise LoadError(f"{path} is missing", hint=_RESTORE) from None
 
     def _answer_path(self, chunk: int) -> RunPath:
         return self.path / "answers" / f"{chunk:05}.json"

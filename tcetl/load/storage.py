@@ -7,15 +7,19 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
+import msgspec
 from upath import UPath
 
 from tcetl.atomic import publish_errors, sync_directory
+from tcetl.errors import NOT_JSON, LoadError
 
 AnyPath = str | os.PathLike[str] | UPath
 RunPath = Path | UPath
 """A plain path on a local disk; a universal path elsewhere (``s3://…``, ``memory://…``)."""
+
+_T = TypeVar("_T")
 
 
 def locate(path: AnyPath) -> RunPath:
@@ -33,6 +37,19 @@ def write_whole(path: RunPath, content: bytes) -> None:
     """Put *content* at *path* durably and in one step: readers see the old file or the new one, never a part."""
     with replacing(path) as stream:
         stream.write(content)
+
+
+def read_json(path: RunPath, kind: type[_T], *, hint: str) -> _T:
+    """Return the *kind* that the JSON file at *path* holds; *hint* is the mend where it is damaged.
+
+    Raises:
+        FileNotFoundError: There is none.
+        LoadError: It is damaged: not UTF-8, no JSON, or not of that kind.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except NOT_JSON as error:
+        raise LoadError(f"{path} is damaged: {error}", hint=hint) from error
 
 
 @contextmanager

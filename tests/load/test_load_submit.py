@@ -431,5 +431,6 @@ def test_a_changed_chunk_is_not_sent(tmp_path: Path) -> None:
 def test_a_lost_receipt_stops_the_load(tmp_path: Path) -> None:
     run = planned(tmp_path / "run", 4)
     (tmp_path / "run" / "receipts" / "00000.json").unlink()
-    with pytest.raises(LoadError, match="may or may not be loaded"):
+    with pytest.raises(LoadError, match=r"receipts/00000\.json is missing") as caught:
         submit(FakePlatform(), run)
+    assert "chunk 0 may or may not be loaded" in caught.value.hint

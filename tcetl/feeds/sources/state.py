@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from upath import UPath
 
@@ -13,6 +13,7 @@ from tcetl.errors import FeedError
 from tcetl.feeds.sources.http import shown
 
 _VERSION: Final = 1
+_DAMAGED: Final = (ValueError, KeyError, TypeError, AttributeError, RecursionError)  # not UTF-8 is a ValueError
 
 
 class FetchState:
@@ -32,15 +33,13 @@ class FetchState:
         self._facts: dict[str, dict[str, str]] = {}
         self._learnt: dict[str, dict[str, str]] = {}
         try:
-            content = self.path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return
-        try:
-            document = json.loads(content)
+            document = json.loads(self.path.read_bytes())
             if document["version"] != _VERSION:
                 raise ValueError(document["version"])
             self._facts = {str(one["key"]): dict(one["facts"]) for one in document["addresses"]}
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except FileNotFoundError:
+            return
+        except _DAMAGED:
             raise FeedError(
                 f"{self.path} is no state of fetches", hint="name another file, or delete it to fetch everything anew"
             ) from None
@@ -62,29 +61,44 @@ class FetchState:
         self._facts |= self._learnt
         self._learnt = {}
         addresses = [{"key": key, "facts": facts} for key, facts in sorted(self._facts.items())]
-        content = json.dumps({"version": _VERSION, "addresses": addresses}, indent=1).encode()
-        if self.path.protocol in ("", "file", "local"):
-            with AtomicFile(Path(self.path.path)) as file:
-                file.write(content)
-        else:
-            with publish_errors(str(self.path)):
-                self.path.write_bytes(content)  # an object store shows an upload when it is whole
+        _write(self.path, {"version": _VERSION, "addresses": addresses})
 
     def keep(self, path: UPath) -> None:
-        """Write what was learnt to *path*, for `commit_kept`, maybe in another process, when the load is done."""
-        kept = {"version": _VERSION, "state": str(self.path), "learnt": self._learnt}
-        path.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+        """Write what was learnt to *path*, for `commit_kept`, maybe in another process, when the load is done.
+
+        Raises:
+            PublishError: the file cannot be written.
+        """
+        _write(path, {"version": _VERSION, "state": str(self.path), "learnt": self._learnt})
 
     @classmethod
     def commit_kept(cls, path: UPath) -> None:
-        """Commit what `keep` wrote to *path*, if it wrote anything; doing so again changes nothing."""
+        """Commit what `keep` wrote to *path*, if it wrote anything; doing so again changes nothing.
+
+        Raises:
+            FeedError: what it wrote is damaged, or what is there already is no state.
+            PublishError: the state cannot be written.
+        """
         try:
-            kept = json.loads(path.read_text(encoding="utf-8"))
+            kept = json.loads(path.read_bytes())
+            state, learnt = kept["state"], {str(key): dict(facts) for key, facts in kept["learnt"].items()}
         except FileNotFoundError:
             return
-        state = cls(kept["state"])
-        state._learnt = kept["learnt"]
-        state.commit()
+        except _DAMAGED:
+            raise FeedError(f"{path} is damaged", hint="delete it: the next load fetches the feed anew") from None
+        fetched = cls(state)
+        fetched._learnt = learnt
+        fetched.commit()
+
+
+def _write(path: UPath, document: dict[str, Any]) -> None:
+    content = json.dumps(document, indent=1).encode()
+    if path.protocol in ("", "file", "local"):
+        with AtomicFile(Path(path.path)) as file:
+            file.write(content)
+    else:
+        with publish_errors(str(path)):
+            path.write_bytes(content)  # an object store shows an upload when it is whole
 
 
 def _key(address: str) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 import msgspec
 
-from tcetl.errors import FeedError
+from tcetl.errors import NOT_JSON, FeedError
 from tcetl.feeds.source import Opener, Spooled
 from tcetl.feeds.sources.http import Http, shown
 
@@ -137,7 +137,7 @@ class Collection:
     def _decode(self, content: bytes, kind: type[_T]) -> _T:
         try:
             return msgspec.json.decode(content, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except NOT_JSON as error:
             raise FeedError(
                 f"{self._location} does not answer as TAXII 2.1 does: {error}", hint="is this a TAXII 2.1 server?"
             ) from None

@@ -5,6 +5,7 @@ import json
 import time
 
 import pytest
+from upath import UPath
 
 from tcetl.errors import FeedError
 from tcetl.feeds import open_feed
@@ -63,15 +64,23 @@ def test_nothing_new_is_known_only_after_a_commit(web, tmp_path):
 
 def test_a_state_that_is_none_is_refused(tmp_path):
     path = tmp_path / "state.json"
-    for content in ("", "[]", '{"version": 2}', '{"version": 1, "addresses": [1]}'):
-        path.write_text(content)
+    for content in (b"", b"[]", b'{"version": 2}', b'{"version": 1, "addresses": [1]}', b'{"version": 1, "\xff": 1}'):
+        path.write_bytes(content)
         with pytest.raises(FeedError, match="is no state of fetches"):
             FetchState(path)
 
 
-def test_a_state_in_an_object_store(web):
-    from upath import UPath
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"state": "s", "learnt": []}', b'{"\xff": 1}'])
+def test_what_a_load_kept_of_a_fetch_and_is_damaged_is_refused(tmp_path, content):
+    path = UPath(tmp_path / "fetched.json")
+    FetchState(tmp_path / "state.json").keep(path)
+    FetchState.commit_kept(path)
+    path.write_bytes(content)
+    with pytest.raises(FeedError, match=r"fetched\.json is damaged"):
+        FetchState.commit_kept(path)
 
+
+def test_a_state_in_an_object_store(web):
     web.serve("/list.txt", LIST, ETag="v1")
     path = UPath("memory://state-test/fetched.json")
     fetch(web.url("/list.txt"), OPEN, state=FetchState(path)).commit()
