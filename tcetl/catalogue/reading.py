@@ -14,12 +14,14 @@ from tcetl.catalogue.prepared import Prepared
 from tcetl.errors import EmptyFeedError, FeedError, NothingNewError
 from tcetl.feeds import Feed, Fetching, GroupedFeed, open_feed, stated_records
 from tcetl.feeds.sources import FetchState, fetch
+from tcetl.feeds.standards.grouping import IS_GROUP
 from tcetl.schema import ASSOCIATIONS, FILE_OCCURRENCES, GROUPS, INDICATORS, REJECTS, empty_table
 from tcetl.transform import (
     ColumnMap,
     GroupMap,
     Normalised,
     Transform,
+    as_groups,
     associate,
     normalise,
     normalise_groups,
@@ -46,8 +48,8 @@ class Reading:
     """A feed as it is to be loaded: ``indicators`` to ``rejects`` are tables of the waist's schemas.
 
     ``counts`` say where every row of the feed went, and ``beside`` how many records were made beside those of its rows
-    (occurrences of files; groups of a STIX or MISP feed and what joins them). ``alarms`` are those that only warn,
-    ``columns`` those of the feed, and ``unused`` those that nothing was taken from.
+    (occurrences of files; groups of a STIX or MISP feed that are none of its rows, and what joins them). ``alarms`` are
+    those that only warn, ``columns`` those of the feed, and ``unused`` those that nothing was taken from.
     """
 
     indicators: pa.Table
@@ -179,10 +181,24 @@ def _with_groups(reading: Reading, feed: Feed) -> Reading:
     if not isinstance(feed, GroupedFeed):
         raise FeedError(f"a feed of format {feed.format} has no groups", hint="formats stix and misp have")
     grouped = feed.groups()
-    members = associate(reading.indicators, reading.rejects, grouped.members)
+    rejects, first, later = as_groups(reading.rejects, grouped.records)
+    members = associate(reading.indicators, rejects, grouped.members)
     associations = pa.concat_tables([grouped.associations, members])
-    beside = reading.beside + grouped.groups.num_rows + associations.num_rows
-    return replace(reading, groups=grouped.groups, associations=associations, beside=beside)
+    rejected = {**reading.counts["rejected"]}
+    if first:
+        rejected[IS_GROUP] -= first + later
+    return replace(
+        reading,
+        groups=grouped.groups,
+        associations=associations,
+        rejects=rejects,
+        counts={
+            **reading.counts,
+            "rejected": {code: count for code, count in rejected.items() if count},
+            "duplicates": reading.counts["duplicates"] + later,
+        },
+        beside=reading.beside + grouped.groups.num_rows - first + associations.num_rows,
+    )
 
 
 def _with_key(definition: FeedDefinition, fetching: Fetching | None) -> Fetching:

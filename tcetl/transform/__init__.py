@@ -1,6 +1,7 @@
 """From raw feed rows to validated, canonical, deduplicated indicators, and to groups."""
 
 from tcetl.transform.allowlists import RESERVED, AllowList, allow_list
+from tcetl.transform.as_groups import as_groups
 from tcetl.transform.associate import associate
 from tcetl.transform.columns import ColumnMap
 from tcetl.transform.groups import GroupMap, NormalisedGroups, normalise_groups
@@ -24,6 +25,7 @@ __all__ = [
     "ScoreRule",
     "Transform",
     "allow_list",
+    "as_groups",
     "associate",
     "normalise",
     "normalise_groups",

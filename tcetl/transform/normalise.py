@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tcetl.errors import EmptyFeedError, FeedError, ReconciliationError
 from tcetl.feeds import Feed
+from tcetl.schema import FILE_OCCURRENCES, INDICATORS, empty_table
 from tcetl.transform.columns import ColumnMap, map_columns
 from tcetl.transform.exact import CHANGES
 from tcetl.transform.files import join_files
@@ -133,6 +135,15 @@ def normalise(
     if candidates is None:
         if not rows_read:
             raise EmptyFeedError(f"feed file {feed.file} has a header but no rows", hint="is the feed empty today?")
+        if all(map(_is_set_aside, rejects)):
+            return Normalised(
+                indicators=empty_table(INDICATORS),
+                occurrences=empty_table(FILE_OCCURRENCES),
+                rejects=pa.concat_tables(rejects),
+                counts=FeedCounts(rows_read, dict(sorted(rejected.items())), 0, {}),
+                columns=columns or ColumnMap(value=feed.columns[0]),
+                notes=feed.notes,
+            )
         found = f"none of its {rows_read} rows could be read: {dict(rejected)}"
         raise FeedError(f"feed file {feed.file} is not usable: {found}", hint="is this the feed you meant?")
     whole, conflicting = join_files(pl.concat(good))
@@ -162,6 +173,12 @@ def normalise(
         unused=[column for column in feed.columns if column not in candidates.columns.used()],
         notes=[*feed.notes, *notes.sentences()],
     )
+
+
+def _is_set_aside(rejects: pa.Table) -> bool:
+    """Tell whether all of *rejects* are what the feed's own standard does not mean to be loaded as indicators."""
+    set_aside = pc.and_(pc.equal(rejects["stage"], "read"), pc.equal(rejects["severity"], "info"))
+    return bool(pc.all(set_aside, min_count=0).as_py())
 
 
 def _feed_rows(transforms: Sequence[Transform], feed: Feed) -> "FeedRows | None":

@@ -11,7 +11,9 @@ from tcetl.feeds.format import Format
 from tcetl.feeds.source import Folder, MissingError, Source
 from tcetl.feeds.standards.finding import COLUMNS, Placed, to_batches
 from tcetl.feeds.standards.grouping import Grouped, Groups
-from tcetl.feeds.standards.misp_event import MispOptions, MispReader, collect
+from tcetl.feeds.standards.misp_event import MispReader
+from tcetl.feeds.standards.misp_groups import collect
+from tcetl.feeds.standards.misp_record import MispOptions
 
 MANIFEST: Final = "manifest.json"
 """The file of a feed folder that lists its events."""
@@ -61,11 +63,11 @@ class MispFeed:
         yield from to_batches(self._placed(), name=self.name, file=self.file, several_files=folder)
 
     def groups(self) -> Grouped:
-        """Return the events as groups, and which attributes belong to them."""
+        """Return the events as groups, and the rules and vulnerabilities among their attributes, with their members."""
         groups = Groups(self.name, self.file)
         for file in self._files():
             for event in _events(file):
-                collect(event, groups)
+                collect(event, groups, self._options)
         return groups.grouped()
 
     def _placed(self) -> Iterator[Placed]:

@@ -49,22 +49,25 @@ class StixFeed:
 
     def batches(self) -> Iterator[RawBatch]:
         """Yield the findings; all objects are read twice, since an object may refer to one that stands after it."""
-        self._reader = StixReader(self._options)
-        for one in self._all():
-            self._reader.learn(one)
-        if self._reader.has_versions:
-            for one in self._all():
-                self._reader.learn_version(one)
+        self._reader = self._informed()
         yield from to_batches(self._placed(), name=self.name, file=self.file)
 
     def groups(self) -> Grouped:
         """Return the reports, malware and so on as groups, and what belongs to them."""
-        reader, groups = StixReader(self._options), Groups(self.name, self.file)
-        for one in self._all():
-            reader.learn(one)
+        reader, groups = self._informed(), Groups(self.name, self.file)
         for one in self._all():
             collect(one, reader, groups)
         return groups.grouped()
+
+    def _informed(self) -> StixReader:
+        """Return a reader that has learnt from all objects."""
+        reader = StixReader(self._options)
+        for one in self._all():
+            reader.learn(one)
+        if reader.has_versions:
+            for one in self._all():
+                reader.learn_version(one)
+        return reader
 
     def _all(self) -> Iterator[dict[str, Any]]:
         return (one for one in jsonstream.items(self._source, self._path) if isinstance(one, dict))

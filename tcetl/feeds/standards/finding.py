@@ -12,7 +12,8 @@ from tcetl.feeds.base import FILE, POINTER, ROW, Malformed, RawBatch, reject_tab
 
 _BATCH: Final = 20_000
 _NOT_IN_TAG: Final = re.compile(r"[,;|\s]+")
-_LONGEST_DESCRIPTION: Final = 4000
+LONGEST_DESCRIPTION: Final = 4000
+"""Most characters of a description that is put together."""
 
 
 class Finding(NamedTuple):
@@ -81,7 +82,7 @@ def to_batches(items: Iterable[Placed], *, name: str, file: str, several_files: 
 def describe(*parts: str | None) -> str:
     """Return what is said of a value, each thing once, as one description."""
     said = dict.fromkeys(" ".join(part.split()) for part in parts if part)
-    return "; ".join(part for part in said if part)[:_LONGEST_DESCRIPTION]
+    return "; ".join(part for part in said if part)[:LONGEST_DESCRIPTION]
 
 
 def tag_cell(tags: Iterable[str]) -> str:

@@ -1,11 +1,14 @@
 """The attribute types of MISP, and which indicator each one's value is.
 
-Source: MISP's describeTypes.json (core format, section 2.4.2). A type that is not here is no indicator: a signature, a
-fingerprint of something other than a file's content, a fact about a victim, a reference.
+Source: MISP's describeTypes.json (core format, section 2.4.2). A type that is not here is no indicator: a
+fingerprint of something other than a file's content, a fact about a victim, a reference. Rules and vulnerabilities are
+groups.
 """
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
+
+from tcetl.feeds.standards import signatures
 
 _WORDS: Final[dict[str, str]] = {
     "md5": "md5",
@@ -58,6 +61,13 @@ def parts(kind: str, value: str) -> Sequence[Part]:
     if kind == "regkey|value":
         return (Part("Registry Key", first, f"Value: {second}" if second else ""),)
     return ()
+
+
+def group_type(kind: str) -> str | None:
+    """Return the type of group that an attribute of type *kind* is by itself, if it is one."""
+    if kind == "vulnerability":
+        return "Vulnerability"
+    return "Signature" if signatures.file_type(kind) else None
 
 
 def _typed(word: str, value: str, about: str = "") -> Part:

@@ -1,12 +1,13 @@
-"""STIX 2 domain objects as groups, and their relationships as associations.
+"""STIX 2 domain objects as groups, indicators whose patterns are rules of others too; relationships as associations.
 
 Source: STIX 2.1 (OASIS standard), chapters 4 (domain objects) and 5 (relationships).
 """
 
-from typing import Final
+from typing import Any, Final
 
+from tcetl.feeds.standards import signatures
 from tcetl.feeds.standards.grouping import Groups, time_of
-from tcetl.feeds.standards.stix_objects import Object, StixReader
+from tcetl.feeds.standards.stix_objects import Object, StixReader, pattern_type
 
 _TYPES: Final = {
     "attack-pattern": "Attack Pattern",
@@ -21,6 +22,7 @@ _TYPES: Final = {
     "tool": "Tool",
     "vulnerability": "Vulnerability",
 }
+_REPORTS: Final = frozenset({"grouping", "report"})
 
 
 def collect(one: Object, reader: StixReader, groups: Groups) -> None:
@@ -33,15 +35,23 @@ def collect(one: Object, reader: StixReader, groups: Groups) -> None:
         if isinstance(ends[0], str) and isinstance(ends[1], str):
             groups.join(ends[0], ends[1])
         return
-    if kind not in _TYPES:
+    signature = kind == "indicator" and signatures.file_type(pattern_type(one))
+    if not (signature and not reader.refused(one)) and kind not in _TYPES:
         return
     said = reader.said(one)
-    name, description = one.get("name"), one.get("description")
-    own = {"publish_date": time_of(one.get("published")), "file_name": f"{ident}.txt"}
+    given, description = one.get("name"), one.get("description")
+    name = given if isinstance(given, str) else ""
+    own: dict[str, Any] = {}
+    if signature:
+        rule = str(one["pattern"])
+        name = name or signatures.title(rule, signature)
+        own = signatures.columns(rule, signature, name or ident) | {"is_record": True}
+    elif kind in _REPORTS:
+        own = {"publish_date": time_of(one.get("published")), "file_name": f"{ident}.txt"}
     groups.add(
-        _TYPES[kind],
+        "Signature" if signature else _TYPES[kind],
         ident,
-        name if isinstance(name, str) else "",
+        name,
         description=description if isinstance(description, str) else "",
         source=said["source"],
         tags=said["tags"].split(","),
@@ -50,7 +60,7 @@ def collect(one: Object, reader: StixReader, groups: Groups) -> None:
         last_seen=time_of(one.get("last_seen")),
         external_date_added=time_of(one.get("created")),
         external_last_modified=time_of(one.get("modified")),
-        **(own if _TYPES[kind] == "Report" else {}),
+        **own,
     )
     refs = one.get("object_refs")
     for ref in refs if isinstance(refs, list) else ():

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from tcetl.feeds.standards import signatures
 from tcetl.feeds.standards.condition import HASHES
 from tcetl.feeds.standards.finding import Finding, Refusal, describe, moment, tag_cell
+from tcetl.feeds.standards.grouping import is_group
 from tcetl.feeds.standards.stix_paths import meaning
 from tcetl.feeds.standards.stix_pattern import findings
 from tcetl.feeds.tlp import level_of, strictest
@@ -101,7 +103,7 @@ class StixReader:
         """Yield what *one* says, each with a pointer: the object's id, and where in it if it holds several."""
         kind, ident = _text(one, "type"), _text(one, "id")
         if kind == "indicator":
-            yield from ((item, ident) for item in self._indicator(one, ident))
+            yield from ((item, ident) for item in self._indicator(one))
         elif kind in _OBSERVABLES:
             yield from ((item, ident) for item in self._observable(one, self.said(one)))
         elif kind == "observed-data" and isinstance(held := one.get("objects"), Mapping):
@@ -121,19 +123,12 @@ class StixReader:
         ]
         return [f"objects that are no indicators were not loaded: {'; '.join(kinds)}"]
 
-    def _indicator(self, one: Object, ident: str) -> Iterator[Finding | Refusal]:
-        pattern = _text(one, "pattern")
-        kind = _text(one, "pattern_type") or "stix"
-        until = moment(one.get("valid_until"))
-        newest = self._repeated.get(ident)
-        if not pattern:
-            yield Refusal(str(dict(one))[:500], "bad-object", "the indicator has no pattern", severity="error")
-        elif newest and moment(one.get("modified")) < newest:
-            yield Refusal(pattern, "superseded", f"the feed holds a newer version of {ident}, of {newest}")
-        elif one.get("revoked") is True:
-            yield Refusal(pattern, "revoked", "its author has revoked the indicator")
-        elif until and not self.options.expired and until < self.now.strftime("%Y-%m-%dT%H:%M:%SZ"):
-            yield Refusal(pattern, "expired", f"the indicator was valid until {until}", "option expired takes it")
+    def _indicator(self, one: Object) -> Iterator[Finding | Refusal]:
+        pattern, kind = _text(one, "pattern"), pattern_type(one)
+        if refusal := self.refused(one):
+            yield refusal
+        elif signatures.file_type(kind):
+            yield is_group(pattern, f"a pattern of type {kind}", "Signature")
         elif kind != "stix":
             yield Refusal(pattern, "unsupported-type", f"a pattern of type {kind} is no value of an indicator")
         else:
@@ -145,6 +140,21 @@ class StixReader:
                     yield item._replace(description=about, **said)
                 else:
                     yield item
+
+    def refused(self, indicator: Object) -> Refusal | None:
+        """Return why an indicator is not to be loaded by what STIX itself says, if it says so."""
+        pattern, ident = _text(indicator, "pattern"), _text(indicator, "id")
+        until = moment(indicator.get("valid_until"))
+        newest = self._repeated.get(ident)
+        if not pattern:
+            return Refusal(str(dict(indicator))[:500], "bad-object", "the indicator has no pattern", severity="error")
+        if newest and moment(indicator.get("modified")) < newest:
+            return Refusal(pattern, "superseded", f"the feed holds a newer version of {ident}, of {newest}")
+        if indicator.get("revoked") is True:
+            return Refusal(pattern, "revoked", "its author has revoked the indicator")
+        if until and not self.options.expired and until < self.now.strftime("%Y-%m-%dT%H:%M:%SZ"):
+            return Refusal(pattern, "expired", f"the indicator was valid until {until}", "option expired takes it")
+        return None
 
     def _observable(self, one: Object, said: dict[str, str]) -> Iterator[Finding | Refusal]:
         kind = _text(one, "type")
@@ -193,6 +203,11 @@ class StixReader:
             "confidence": str(confidence) if isinstance(confidence, int | float) else "",
             "tlp": strictest(tlp),
         }
+
+
+def pattern_type(indicator: Object) -> str:
+    """Return the language of an indicator's pattern, which STIX 2.0 has no choice of."""
+    return _text(indicator, "pattern_type") or "stix"
 
 
 def _marked(definition: Object) -> str:

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from tcetl.errors import FeedError
 from tcetl.feeds import open_feed
-from tcetl.feeds.standards import misp_event, stix_groups
+from tcetl.feeds.standards import misp_groups, stix_groups
 from tcetl.feeds.standards.finding import Finding, Refusal
-from tcetl.feeds.standards.grouping import Groups
+from tcetl.feeds.standards.grouping import IS_GROUP, GroupedFeed, Groups
 from tcetl.feeds.standards.misp_event import MispReader
+from tcetl.feeds.standards.misp_record import MispOptions
 from tcetl.feeds.standards.stix_objects import StixReader
-from tcetl.transform import normalise
+from tcetl.transform import as_groups, normalise
 
 SHARED = Path(os.environ.get("TCETL_SHARED", Path(__file__).parents[4] / "shared")) / "feeds"
 REAL = [
@@ -31,6 +32,7 @@ INDICATOR = {
     "kill_chain_phases": [{"kill_chain_name": "k", "phase_name": "p"}], "object_marking_refs": ["m"],
     "external_references": [{"url": "u"}], "revoked": False, "modified": "2024-01-01T00:00:00Z", "pattern_type": "stix",
 }  # fmt: skip
+RULE = {**INDICATOR, "id": f"indicator--{UUID.replace('c', 'd')}", "pattern_type": "yara", "pattern": "rule r {}"}
 OBSERVABLES = [
     {"type": "file", "id": f"file--{UUID}", "hashes": {"MD5": "1" * 32, "SHA-256": "2" * 64}, "name": "n"},
     {"type": "windows-registry-key", "key": "HKLM\\a", "values": [{"name": "n", "data_type": "REG_SZ"}]},
@@ -47,7 +49,9 @@ EVENT = {
     "uuid": UUID, "date": "2024-01-01", "info": "i", "threat_level_id": "1",
     "Orgc": {"name": "o"}, "Tag": [{"name": "tlp:red"}],
     "Galaxy": [{"GalaxyCluster": [{"tag_name": "t"}]}],
-    "Attribute": [{"type": "domain|ip", "value": "a.example|192.0.2.1", "to_ids": True, "timestamp": "1700000000"}],
+    "Attribute": [{"type": "domain|ip", "value": "a.example|192.0.2.1", "to_ids": True, "timestamp": "1700000000"},
+                  {"type": "yara", "value": "rule r { condition: true }", "uuid": UUID.replace("c", "d")},
+                  {"type": "vulnerability", "value": "CVE-2024-1", "uuid": UUID.replace("c", "e"), "comment": "c"}],
     "Object": [{"name": "file", "Attribute": [{"type": "md5", "value": "1" * 32, "to_ids": True},
                                               {"type": "sha1", "value": "2" * 40, "to_ids": "1", "Tag": [{}]}]}],
 }  # fmt: skip
@@ -81,7 +85,7 @@ def check(items):
 @settings(max_examples=250, deadline=None)
 @given(st.data())
 def test_stix_objects_of_any_shape(data):
-    objects = data.draw(damaged([INDICATOR, INDICATOR, *OBSERVABLES]))
+    objects = data.draw(damaged([INDICATOR, INDICATOR, RULE, *OBSERVABLES]))
     objects = [one for one in objects if isinstance(one, dict)] if isinstance(objects, list) else []
     reader = StixReader()
     for one in objects:
@@ -104,7 +108,7 @@ def test_misp_events_of_any_shape(data):
         reader = MispReader()
         check(reader.findings(event))
         groups = Groups("feed", "file")
-        misp_event.collect(event, groups)
+        misp_groups.collect(event, groups, MispOptions())
         groups.grouped()
         assert all(isinstance(note, str) for note in reader.notes())
 
@@ -112,16 +116,24 @@ def test_misp_events_of_any_shape(data):
 def read(path, **options):
     """Read and normalise a document: it is used or refused, and its records add up."""
     try:
-        result = normalise(open_feed(path, **options), owner="O")
+        feed = open_feed(path, **options)
+        result = normalise(feed, owner="O")
     except FeedError:
         return
     result.indicators.validate(full=True)
     result.rejects.validate(full=True)
     assert result.indicators.num_rows + result.rejects.num_rows == result.counts.rows_read
+    if isinstance(feed, GroupedFeed):
+        grouped = feed.groups()
+        grouped.groups.validate(full=True)
+        rejects, first, later = as_groups(result.rejects, grouped.records)
+        assert rejects.num_rows == result.rejects.num_rows - first
+        assert first + later >= len(grouped.records)
+        assert IS_GROUP not in rejects["code"].to_pylist()
 
 
 WHOLE = {
-    "stix": json.dumps({"type": "bundle", "objects": [INDICATOR, *OBSERVABLES]}).encode(),
+    "stix": json.dumps({"type": "bundle", "objects": [INDICATOR, RULE, *OBSERVABLES]}).encode(),
     "misp": json.dumps({"response": [{"Event": EVENT}]}).encode(),
     "openioc": b"""<?xml version="1.0"?><ioc xmlns="http://schemas.mandiant.com/2010/ioc">
 <definition><Indicator operator="AND">

@@ -1,8 +1,11 @@
 """Groups of STIX and MISP feeds: what they are, what belongs to them, and that all of it is loaded."""
 
+import hashlib
 import json
+import uuid
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
 import pytest
 
 from tcetl.client import ThreatConnect
@@ -53,7 +56,7 @@ def stix(tmp_path):
 
 def test_stix_objects_are_groups_with_their_indicators(stix):
     feed = open_feed(stix)
-    groups, associations, members = feed.groups()
+    groups, associations, members, _ = feed.groups()
     malware, report = groups.to_pylist()
     assert (malware["type"], malware["xid"], len(malware["name"])) == ("Malware", MALWARE, 100)
     assert malware["description"].startswith("Pegasus Pegasus")
@@ -79,7 +82,7 @@ def test_misp_events_are_groups_with_their_attributes(tmp_path):
     }  # fmt: skip
     path.write_text(json.dumps({"Event": event}))
     feed = open_feed(path)
-    groups, associations, members = feed.groups()
+    groups, associations, members, _ = feed.groups()
     [group] = groups.to_pylist()
     assert (group["type"], group["name"], group["xid"], group["source"]) == ("Event", "Campaign", EVENT, "CIRCL")
     assert (group["tags"], group["security_labels"]) == ([{"name": "apt", "web_link": None}], ["TLP:GREEN"])
@@ -88,6 +91,111 @@ def test_misp_events_are_groups_with_their_attributes(tmp_path):
     found = normalise(feed, owner="O")
     joined = associate(found.indicators, found.rejects, members).to_pylist()
     assert [(one["ref_1"], one["ref_2"]) for one in joined] == [("192.0.2.1", EVENT), ("a.example", EVENT)]
+
+
+YARA = 'import "pe"\n\nprivate rule Loader : apt {\n  condition: true\n}\nrule Second { condition: false }\n'
+SIGMA = "title: 'Suspicious, very'\nid: 1\ndetection: {}\n"
+SNORT = 'alert tcp any any -> any 80 (msg:"ET \\"X\\" beacon"; sid:1;)'
+
+
+def misp(kind, value, **more):
+    number = hashlib.md5(repr((kind, value, more)).encode(), usedforsecurity=False).hexdigest()
+    return {"uuid": str(uuid.UUID(number)), "type": kind, "value": value, "to_ids": True, **more}
+
+
+RULES = {
+    "uuid": EVENT, "info": "Campaign", "Orgc": {"name": "CIRCL"}, "Tag": [{"name": "tlp:green"}, {"name": "apt"}],
+    "Attribute": [
+        misp("ip-dst", "192.0.2.1"),
+        misp("yara", YARA, comment="of the loader", Tag=[{"name": "own"}], timestamp="1700000000"),
+        misp("sigma", SIGMA),
+        misp("snort", SNORT),
+        misp("zeek", "signature x {}"),
+        misp("yara", "rule Gone {}", deleted=True),
+        misp("yara", "rule Doubtful {}", to_ids=False),
+        misp("vulnerability", "CVE-2021-44228", to_ids=False, comment="used first"),
+    ],
+    "Object": [{"name": "vulnerability", "Attribute": [
+        misp("vulnerability", " cve-2021-44228", to_ids=False, object_relation="id", Tag=[{"name": "tlp:red"}]),
+        misp("text", "Log4Shell.", to_ids=False, object_relation="summary"),
+    ]}],
+}  # fmt: skip
+
+
+def test_rules_and_vulnerabilities_of_misp_are_groups(tmp_path):
+    path = tmp_path / "event.json"
+    path.write_text(json.dumps({"Event": RULES}))
+    feed = open_feed(path)
+    groups, associations, _, records = feed.groups()
+    by_name = {row["name"]: row for row in groups.to_pylist()}
+    assert {name: row["type"] for name, row in by_name.items()} == {
+        "Campaign": "Event",
+        "Loader": "Signature",
+        "Suspicious, very": "Signature",
+        'ET \\"X\\" beacon': "Signature",
+        "Bro rule of Campaign": "Signature",
+        "CVE-2021-44228": "Vulnerability",
+    }
+    loader = by_name["Loader"]
+    assert (loader["file_text"], loader["file_type"], loader["file_name"]) == (YARA, "YARA", "Loader.yar")
+    assert (loader["description"], loader["source"], loader["security_labels"]) == (
+        "of the loader", "CIRCL", ["TLP:GREEN"],
+    )  # fmt: skip
+    assert [tag["name"] for tag in loader["tags"]] == ["apt", "own"]
+    assert loader["xid"] == loader["origin"]["pointer"] == RULES["Attribute"][1]["uuid"]
+    assert [by_name[name]["file_type"] for name in ("Suspicious, very", "Bro rule of Campaign")] == ["Sigma", "Bro"]
+    flaw = by_name["CVE-2021-44228"]
+    assert (flaw["xid"], flaw["description"]) == (None, "used first\nvulnerability; Log4Shell.")
+    assert flaw["security_labels"] == ["TLP:RED"]
+    assert {(one["ref_1"], one["ref_2"]) for one in associations.to_pylist()} >= {("CVE-2021-44228", EVENT)}
+    assert associations.num_rows == 5
+    assert len(records) == 6  # two of which are the same vulnerability
+
+
+def test_without_its_groups_a_rule_is_a_reject_that_says_how_to_load_it(tmp_path):
+    path = tmp_path / "event.json"
+    path.write_text(json.dumps({"Event": RULES}))
+    run = plan_feed(path, OWNER, tmp_path / "run")
+    assert run.plan.counts["rejected"] == {"deleted": 1, "is-group": 6, "not-for-detection": 2}
+    rejects = pq.read_table(tmp_path / "run" / "rejects.plan.parquet").to_pylist()
+    [rule] = [one for one in rejects if one["raw"] == YARA]
+    assert rule["severity"] == "info"
+    assert "a Signature" in rule["reason"]
+    assert "--groups" in rule["hint"]
+
+
+def test_a_feed_of_rules_alone_is_loaded_and_all_adds_up(tmp_path, tc_emulator: "Emulator"):
+    event = {**RULES, "Attribute": RULES["Attribute"][1:]}
+    (tmp_path / "event.json").write_text(json.dumps({"Event": event}))
+    with ThreatConnect(
+        base_url=tc_emulator.url, access_id=tc_emulator.access_id, secret_key=tc_emulator.secret_key
+    ) as tc:
+        report = load_feed(tc, tmp_path / "event.json", OWNER, tmp_path / "run", groups=True)
+        again = load_feed(tc, tmp_path / "event.json", OWNER, tmp_path / "again", groups=True)
+    for one in (report, again):
+        kinds = {name: (kind.sent, kind.succeeded) for name, kind in one.kinds.items()}
+        assert (kinds["group"], kinds["association"]) == ((6, 6), (5, 5))
+        assert (one.rejected, one.duplicates, one.unaccounted) == ({"deleted": 1, "not-for-detection": 2}, 1, 0)
+    assert report.rows_read == 9 + 1 + 5  # records, and beside them the event and what joins it to the others
+
+
+def test_rules_of_stix_are_signatures(tmp_path):
+    rule = {"type": "indicator", "id": ONE, "pattern_type": "yara", "pattern": YARA, "name": "Loaders of X"}
+    objects = [
+        rule,
+        {**rule, "id": TWO, "revoked": True},
+        {**rule, "id": THREE, "valid_until": "2020-01-01T00:00:00Z"},
+        {"type": "malware", "id": MALWARE, "name": "X"},
+        relationship(ONE, MALWARE),
+    ]
+    (tmp_path / "feed.json").write_text(json.dumps({"type": "bundle", "objects": objects}))
+    groups, associations, _, records = open_feed(tmp_path / "feed.json").groups()
+    assert [(one["type"], one["name"], one["file_name"]) for one in groups.to_pylist()] == [
+        ("Signature", "Loaders of X", "Loaders_of_X.yar"), ("Malware", "X", None),
+    ]  # fmt: skip
+    assert (associations.num_rows, len(records)) == (1, 1)
+    run = plan_feed(tmp_path / "feed.json", OWNER, tmp_path / "run", groups=True)
+    assert run.plan.counts["rejected"] == {"expired": 1, "revoked": 1}
 
 
 def test_a_feed_without_groups_says_so(tmp_path):

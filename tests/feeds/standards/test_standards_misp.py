@@ -8,10 +8,12 @@ import pytest
 from tcetl.errors import FeedError
 from tcetl.feeds import open_feed
 from tcetl.feeds.standards.finding import Finding
-from tcetl.feeds.standards.misp_event import MispOptions, MispReader
+from tcetl.feeds.standards.misp_event import MispReader
+from tcetl.feeds.standards.misp_record import MispOptions
 from tcetl.feeds.standards.misp_types import parts
 
 MD5, SHA1, SHA256 = "1" * 32, "2" * 40, "3" * 64
+GROUPS = {"bro", "kusto-query", "sigma", "snort", "suricata", "vulnerability", "yara", "zeek"}
 UUID = "c37d49bb-2287-5087-b408-ce338bf8d71f"
 
 INDICATORS = {  # an example of every type that is an indicator, and what it becomes
@@ -58,8 +60,8 @@ def test_every_type_that_misp_knows_is_decided():
     known = json.loads(files("pymisp").joinpath("data/describeTypes.json").read_text())["result"]["types"]
     assert set(INDICATORS) <= set(known)
     for kind in set(known) - set(INDICATORS) - {"stix2-pattern"}:
-        [(refused, _)] = MispReader().findings({"Attribute": [{"type": kind, "value": "v|w", "to_ids": True}]})
-        assert refused.code == "unsupported-type"
+        [(refused, _)] = MispReader().findings({"Attribute": [attribute(kind, "v|w")]})
+        assert refused.code == ("is-group" if kind in GROUPS else "unsupported-type")
         assert f"type {kind} " in refused.reason
 
 
@@ -122,7 +124,7 @@ def test_what_misp_keeps_from_detection_is_refused_by_its_own_code():
     }
     codes = [one.type if isinstance(one, Finding) else one.code for one in read(event)]
     assert codes == [
-        "not-for-detection", "not-for-detection", "deleted", "deleted", "unsupported-type", "bad-attribute", "Host",
+        "not-for-detection", "not-for-detection", "deleted", "deleted", "is-group", "bad-attribute", "Host",
         "deleted",
     ]  # fmt: skip
     assert [one.type for one in read({"Attribute": [attribute(to_ids=False)]}, to_ids=False)] == ["Host"]
