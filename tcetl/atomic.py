@@ -1,10 +1,11 @@
 """Outputs that appear whole or not at all: written aside, flushed to the disk, then renamed into place."""
 
+import ctypes
 import errno
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from types import TracebackType
@@ -23,6 +24,8 @@ _HINTS: Final = {
     errno.EROFS: "the file system is read-only: write elsewhere",
 }
 _DEFAULT_HINT: Final = "nothing was published: mend this, then run again"
+_AT_FDCWD: Final = -100
+_EXCHANGE: Final = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 
 
 @contextmanager
@@ -48,6 +51,38 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Let two paths of one file system change places, in one step: nobody ever finds either missing.
+
+    A file system or system that cannot do so (NFS, for one) takes three renames, between which *other* is missing.
+
+    Raises:
+        OSError: They are as they were before.
+    """
+    if _exchanged(os.fsencode(one), os.fsencode(other)):
+        return
+    aside = one.with_name(f".{one.name}.{token_hex(4)}.tmp")
+    with ExitStack() as undo:
+        for source, target in ((other, aside), (one, other), (aside, one)):
+            source.rename(target)
+            undo.callback(target.rename, source)
+        undo.pop_all()
+
+
+def _exchanged(one: bytes, other: bytes) -> bool:
+    """Ask the system for it: ``renameat2`` of Linux, ``renamex_np`` of macOS; False where it cannot."""
+    system = ctypes.CDLL(None, use_errno=True)
+    if rename := getattr(system, "renameat2", None):
+        failed = rename(_AT_FDCWD, one, _AT_FDCWD, other, _EXCHANGE)
+    elif rename := getattr(system, "renamex_np", None):
+        failed = rename(one, other, _EXCHANGE)
+    else:
+        return False
+    if failed and ctypes.get_errno() not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), os.fsdecode(other))
+    return not failed
 
 
 class AtomicFile:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -71,16 +72,30 @@ class Dataset:
         Raises:
             PublishError: A file is missing or has another size.
         """
-        for file in self.files:
-            try:
-                size = os.stat(file.path).st_size  # noqa: PTH116 - one call for any kind of path
-            except FileNotFoundError:
-                raise PublishError(f"dataset {self.path} is incomplete: {file.path} is missing", hint=_AGAIN) from None
-            if size != file.bytes:
-                raise PublishError(
-                    f"dataset {self.path} is damaged: {file.path} has {size:,} bytes instead of {file.bytes:,}",
-                    hint=_AGAIN,
-                )
+        with self._opened():
+            pass
+
+    @contextmanager
+    def _opened(self) -> Iterator[list[pa.OSFile]]:
+        """All files, open together: who has begun to read goes on with them when the run is published again."""
+        with ExitStack() as held:
+            streams = []
+            for file in self.files:
+                try:
+                    stream = held.enter_context(pa.OSFile(file.path, "rb"))
+                except FileNotFoundError:
+                    what = f"dataset {self.path} is incomplete: {file.path} is missing"
+                    raise PublishError(what, hint=_AGAIN) from None
+                except OSError as error:
+                    raise PublishError(f"cannot read {file.path}: {error}", hint=_AGAIN) from error
+                if stream.size() != file.bytes:
+                    raise PublishError(
+                        f"dataset {self.path} is damaged: {file.path} has {stream.size():,} bytes "
+                        f"instead of {file.bytes:,}",
+                        hint=_AGAIN,
+                    )
+                streams.append(stream)
+            yield streams
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Stream the rows as record batches of INDICATORS, or of some of its columns in the order asked for.
@@ -99,16 +114,18 @@ class Dataset:
         return self._read(schema)
 
     def _read(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        for file in self.files:
-            try:
-                with pq.ParquetFile(file.path, page_checksum_verification=True) as parquet:
-                    if parquet.metadata.num_rows != file.rows:
-                        raise PublishError(f"dataset {self.path} is damaged: {file.path} has another number of rows")
-                    present = [name for name in schema.names if name in parquet.schema_arrow.names]
-                    rows = parquet.iter_batches(batch_size=_BATCH_ROWS, columns=present)
-                    yield from conform(rows, schema)
-            except (OSError, pa.ArrowInvalid) as error:
-                raise PublishError(f"cannot read {file.path}: {error}", hint=_AGAIN) from error
+        with self._opened() as streams:
+            for file, stream in zip(self.files, streams, strict=True):
+                try:
+                    with pq.ParquetFile(stream, page_checksum_verification=True) as parquet:
+                        if parquet.metadata.num_rows != file.rows:
+                            what = f"dataset {self.path} is damaged: {file.path} has another number of rows"
+                            raise PublishError(what, hint=_AGAIN)
+                        present = [name for name in schema.names if name in parquet.schema_arrow.names]
+                        rows = parquet.iter_batches(batch_size=_BATCH_ROWS, columns=present)
+                        yield from conform(rows, schema)
+                except (OSError, pa.ArrowInvalid) as error:
+                    raise PublishError(f"cannot read {file.path}: {error}", hint=_AGAIN) from error
 
 
 _AGAIN: Final = "publish the run again"

@@ -1,4 +1,4 @@
-"""Publishing a run: written to a staging folder beside its place, then renamed into it.
+"""Publishing a run: written to a staging folder, then moved to its place in one step, in exchange for what is there.
 
 Layout of a lake::
 
@@ -6,15 +6,17 @@ Layout of a lake::
     ROOT/v1/snapshot_date=2024-06-15/run=ID/          one dataset; the date is that of its first publication
         part-0000.parquet  _manifest.json  _rejects.ndjson (where there are any)
 
-The manifest travels inside the folder, so that one rename publishes data and manifest together. An engine that reads
+The manifest travels inside the folder, so that one step publishes data and manifest together; then LATEST is replaced.
+Whoever looks at any moment, or after a kill at any moment, finds a run as it was before or as it is now, never both and
+never neither (for file systems that cannot exchange folders, see :func:`tcetl.atomic.exchange`). An engine that reads
 every run takes ``ROOT/v1/**/*.parquet``; staging folders stand outside ``v1``.
 """
 
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
@@ -24,7 +26,7 @@ from urllib.parse import quote
 import msgspec
 import pyarrow as pa
 
-from tcetl.atomic import AtomicFile, publish_errors, sync_directory
+from tcetl.atomic import AtomicFile, exchange, publish_errors, sync_directory
 from tcetl.errors import PublishError
 from tcetl.lake.dataset import LATEST, Dataset, local_path, open_dataset, write_manifest
 from tcetl.lake.parts import write_parts
@@ -68,14 +70,7 @@ def publish(
         raise PublishError(f"cannot publish to {os.fspath(root)} without a run id", hint="give run_id")
 
     lake = local_path(root)
-    with publish_errors(lake):
-        lake.mkdir(parents=True, exist_ok=True)
-        _sweep(lake)
-        staging = lake / f"{_STAGING}{token_hex(6)}"
-        staging.mkdir()
-        fresh = staging / "fresh"
-        fresh.mkdir()
-    try:
+    with _made(lake), _staged(lake) as fresh:
         written = write_parts(
             batches,
             fresh,
@@ -106,11 +101,40 @@ def publish(
             manifest.write(write_manifest(dataset))
         place = _place(lake, run_id, now)
         written.finish()
-        _swap(fresh, place, staging / "replaced", lake)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        _put(fresh, place, lake)
 
     return open_dataset(place)
+
+
+@contextmanager
+def _made(lake: Path) -> Iterator[None]:
+    """Make the folder *lake* for the block; if that fails, none of it is left that was not there before."""
+    missing = [folder for folder in (lake, *lake.parents) if not folder.exists()]
+    try:
+        with publish_errors(lake):
+            lake.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):  # somebody else publishes there as well
+                folder.rmdir()
+        raise
+
+
+@contextmanager
+def _staged(lake: Path) -> Iterator[Path]:
+    """Yield an empty folder in *lake*; it goes with the block, unless it was moved."""
+    with publish_errors(lake):
+        _sweep(lake)
+        staging = lake / f"{_STAGING}{token_hex(6)}"
+        staging.mkdir()
+    try:
+        fresh = staging / "fresh"
+        with publish_errors(lake):
+            fresh.mkdir()
+        yield fresh
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _place(lake: Path, run_id: str, now: datetime) -> Path:
@@ -120,24 +144,22 @@ def _place(lake: Path, run_id: str, now: datetime) -> Path:
     return published[0] if published else lake / "v1" / f"snapshot_date={now:%Y-%m-%d}" / name
 
 
-def _swap(fresh: Path, place: Path, aside: Path, lake: Path) -> None:
-    """Put *fresh* in *place* and point LATEST to it; on failure put back what was there."""
+def _put(fresh: Path, place: Path, lake: Path) -> None:
+    """Put *fresh* in *place*, and what was there in that of *fresh*; then point LATEST to it. On failure undo both."""
     with publish_errors(place):
         place.parent.mkdir(parents=True, exist_ok=True)
-        if place.exists():
-            place.rename(aside)
+        move = exchange if place.exists() else Path.rename
         try:
-            fresh.rename(place)
-            sync_directory(place.parent)
-            with AtomicFile(lake / LATEST) as pointer:
-                pointer.write(f"{place.relative_to(lake).as_posix()}\n".encode())
+            move(fresh, place)
+            try:
+                sync_directory(place.parent)
+                with AtomicFile(lake / LATEST) as pointer:
+                    pointer.write(f"{place.relative_to(lake).as_posix()}\n".encode())
+            except BaseException:
+                move(place, fresh)
+                raise
         except BaseException:
-            if place.exists():
-                place.rename(fresh)
-            if aside.exists():
-                aside.rename(place)
-            else:
-                _remove_empty(place.parent, lake)
+            _remove_empty(place.parent, lake)
             raise
 
 
