@@ -5,7 +5,6 @@ see docs/catalogue.md for every key.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from tcetl.errors import NOT_JSON, FeedError
-from tcetl.transform import RESERVED, AllowList, ColumnMap, Decay, GroupMap, ScoreRule, allow_list
+from tcetl.transform import RESERVED, AllowList, ColumnMap, Decay, GroupMap, ScoreRule, allow_list, label_name
 
 Reaction = Literal["fail", "warn", "ignore"]
 """What to do when a feed is not as expected: load nothing, say so and go on, or nothing."""
@@ -47,17 +46,22 @@ class Secret(_Part, frozen=True):
 
 
 class Defaults(_Part, frozen=True):
-    """What every indicator gets: ``rating`` and ``confidence`` where its row has none, ``tags`` beside its row's."""
+    """What every indicator gets: ``tags`` beside its row's, and where its row has none, all the others.
+
+    ``security_labels`` are for indicators and groups that bring no label; one that begins with ``TLP`` is a level of
+    the Traffic Light Protocol.
+    """
 
     rating: float | None = None
     confidence: int | None = None
     tags: tuple[str, ...] = ()
+    security_labels: tuple[str, ...] = ()
 
 
 class Allowed(_Part, frozen=True):
     """An allow-list to hold the indicators against, as `tcetl.transform.allow_list` takes it.
 
-    A file is looked for beside the definition.
+    A file that a definition names is looked for beside the definition.
     """
 
     list: str
@@ -70,6 +74,10 @@ class Fading(_Part, frozen=True):
 
     half_life: str
     floor: int = 0
+
+    def as_decay(self) -> Decay:
+        """Return it as scoring takes it; raises ValueError where it makes no sense."""
+        return Decay(half_life=_span("half_life", self.half_life), floor=self.floor)
 
 
 class Expect(_Part, frozen=True):
@@ -171,19 +179,12 @@ class FeedDefinition(_Part, frozen=True):
     @property
     def fading(self) -> Decay | None:
         """`decay` for scoring."""
-        return Decay(half_life=_span("half_life", self.decay.half_life), floor=self.decay.floor) if self.decay else None
+        return self.decay.as_decay() if self.decay else None
 
-    def adjusted(
-        self, *, rating: float | None = None, confidence: int | None = None, tags: Sequence[str] = ()
-    ) -> "FeedDefinition":
-        """Return this feed with other defaults where they are given, and with *tags* beside its own."""
-        defaults = msgspec.structs.replace(
-            self.defaults,
-            rating=self.defaults.rating if rating is None else rating,
-            confidence=self.defaults.confidence if confidence is None else confidence,
-            tags=tuple(dict.fromkeys((*self.defaults.tags, *tags))),
-        )
-        return msgspec.structs.replace(self, defaults=defaults)
+    @property
+    def security_labels(self) -> list[str]:
+        """The names of the labels for what brings none."""
+        return [label_name(name) for name in self.defaults.security_labels]
 
     def allow_lists(self) -> list[AllowList]:
         """Read the lists that `allow` names."""
@@ -237,7 +238,7 @@ def _check(definition: FeedDefinition) -> None:
     if definition.also and (not definition.columns or "value_type" in definition.columns):
         raise ValueError("also needs [columns] without value_type, as its values have types of their own")
     # For their errors: a mistake is to show when the file is read, not when the feed is loaded.
-    definition.column_map, definition.group_map, definition.fading, definition.interval  # noqa: B018
+    definition.column_map, definition.group_map, definition.fading, definition.interval, definition.security_labels  # noqa: B018
     fewest, most = definition.expect.rows
     if not 0 <= fewest <= most:
         raise ValueError(f"[expect] rows = [{fewest}, {most}] is no range of row counts")

@@ -23,6 +23,7 @@ from tcetl.transform import (
     Transform,
     as_groups,
     associate,
+    label,
     normalise,
     normalise_groups,
     score,
@@ -137,7 +138,10 @@ def read(
         nothing = Reading(**{name: empty_table(schema) for name, schema in _TABLES.items()}, counts=_NOTHING)
         return _judged(nothing, definition, examine_rows(definition, 0, last=last), state)
     reading = _judged(reading, definition, drifted, state)
-    return _with_groups(reading, feed) if groups else reading
+    if groups:
+        reading = _with_groups(reading, feed)
+    labels = definition.security_labels
+    return replace(reading, indicators=label(reading.indicators, labels), groups=label(reading.groups, labels))
 
 
 def _judged(

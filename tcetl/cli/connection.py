@@ -5,10 +5,9 @@ import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import typer
-
+from tcetl.cli.options import option, takes
 from tcetl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,11 +17,7 @@ Connect = Callable[[], AbstractContextManager["ThreatConnect"]]
 """Opens the connection that the options name."""
 
 
-def _option(name: str, kind: Any, default: Any, *flags: str, **details: Any) -> inspect.Parameter:
-    option = typer.Option(*flags, rich_help_panel="Connection", **details)
-    annotation = Annotated[kind, option]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-
+_option: Final = functools.partial(option, rich_help_panel="Connection")
 
 # Credentials are no options: they would stand in the process list and the shell's history.
 _OPTIONS: Final = (
@@ -70,11 +65,7 @@ def connectable(command: Callable[..., None]) -> Callable[..., None]:
 
         command(connect, **arguments)
 
-    signature = inspect.signature(command)
-    parameters = [*list(signature.parameters.values())[1:], *_OPTIONS]
-    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return run
+    return takes(run, command, next(iter(inspect.signature(command).parameters)), _OPTIONS)
 
 
 def _verify(ca_file: Path | None, *, insecure: bool) -> bool | str | None:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from tcetl.cli.console import Json, by_reason, print_facts, print_json, print_table, progress
-from tcetl.cli.options import AllowPrivate, Feed, Transforms, examples
+from tcetl.cli.options import Feed, examples
+from tcetl.cli.reading import FeedOptions, reads_feed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from tcetl.catalogue import Reading
 
 app = typer.Typer(help="The feeds that tcetl knows; look at one, check one, load one.", no_args_is_help=True)
-
-Format = Annotated[str, typer.Option(help="The feed's format; auto looks at its content.", metavar="NAME")]
 
 _SHOWN: Final = ("type", "summary", "rating", "confidence")
 _GROUP: Final = ("type", "name", "first_seen", "description")
@@ -27,23 +26,23 @@ _MERGED: Final = "duplicate"
         "tcetl feed preview urlhaus.csv",
         "tcetl feed preview cisa-kev   # a feed of tcetl feed list",
         "tcetl feed preview blocklist.txt --rows 50 --json",
+        "tcetl feed preview ips.txt --allow-list reserved --allow-list ours.txt=tag",
         "tcetl feed preview feed.csv --transform rules:by_family",
         "tcetl feed preview 'exports/*.json' --format stix",
         "tcetl feed preview https://www.circl.lu/doc/misp/feed-osint/ --format misp",
         "tcetl feed preview 'taxii+https://taxii.example/api1/collections/ID/?added_after=2025-01-01T00:00:00Z'",
     )
 )
+@reads_feed
 def preview(
     feed: Feed,
     *,
-    format: Format = "auto",  # noqa: A002 - the option's name
-    transform: Transforms = [],  # noqa: B006 - typer copies it
-    allow_private: AllowPrivate = False,
+    options: FeedOptions,
     rows: Annotated[int, typer.Option(help="Indicators and rejects to show.", min=0)] = 10,
     json: Json = False,
 ) -> None:
     """Read FEED as a load would, and show what would be sent, what rejected and why."""
-    reading = _read(feed, format, transform, allow_private=allow_private)
+    reading = _read(feed, options)
     indicators = _spread(reading.indicators.select(_SHOWN), rows)
     groups = reading.groups.slice(0, rows).select(_GROUP).to_pylist()
     rejects = _of_every_code(reading.rejects.select(_REJECT), rows)
@@ -66,9 +65,10 @@ def preview(
 
 
 @app.command(**examples("tcetl feed check threatfox-recent", "tcetl feed check my-feeds/partner.toml"))
-def check(feed: Feed, *, allow_private: AllowPrivate = False, json: Json = False) -> None:
+@reads_feed
+def check(feed: Feed, *, options: FeedOptions, json: Json = False) -> None:
     """Fetch FEED and hold it against what its definition expects; fails when it has drifted."""
-    reading = _read(feed, "auto", [], allow_private=allow_private)
+    reading = _read(feed, options)
     if json:
         print_json({"feed": feed, "columns": reading.columns, **reading.counts, "alarms": reading.alarms})
         return
@@ -77,19 +77,13 @@ def check(feed: Feed, *, allow_private: AllowPrivate = False, json: Json = False
         print_facts("\nAs expected", {})
 
 
-def _read(
-    feed: str,
-    format: str,  # noqa: A002 - the word users know
-    transforms: list[str],
-    *,
-    allow_private: bool,
-) -> "Reading":
-    from tcetl.catalogue import read, resolve
+def _read(feed: str, options: FeedOptions) -> "Reading":
+    from tcetl.catalogue import read
 
     with progress() as on_progress:
         told = None if on_progress is None else (lambda done, total=None: on_progress("read", done, total))
-        definition = resolve(feed, format, allow_private=allow_private)
-        return read(definition, owner="preview", transforms=transforms, on_progress=told)
+        definition = options.definition(feed)
+        return read(definition, owner="preview", transforms=options.transforms, on_progress=told)
 
 
 def _print_counts(feed: str, reading: "Reading") -> None:

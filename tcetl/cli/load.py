@@ -7,7 +7,6 @@ import typer
 
 from tcetl.cli.connection import connected, owner_or_default
 from tcetl.cli.console import Json
-from tcetl.cli.feed import Format
 from tcetl.cli.loading import (
     Action,
     AttributeWriteType,
@@ -27,8 +26,9 @@ from tcetl.cli.loading import (
     Timeout,
     finish_with_report,
 )
-from tcetl.cli.options import AllowPrivate, Feed, Owner, Transforms, examples, new_run_id
+from tcetl.cli.options import Feed, Owner, examples, new_run_id
 from tcetl.cli.preview import check_options, show_preview
+from tcetl.cli.reading import FeedOptions, reads_feed
 
 if TYPE_CHECKING:
     from tcetl.client import ThreatConnect
@@ -43,14 +43,18 @@ app = typer.Typer()
         "tcetl load urlhaus.csv --owner 'My Source' --dry-run --diff        # what would change",
         "tcetl load urlhaus.csv --owner 'My Source' --run-dir runs/monday   # again after a crash: goes on",
         "tcetl load threatfox-recent --owner 'OSINT' --state feeds.state   # a feed of tcetl feed list",
+        "tcetl load ips.csv --owner 'My Source' --allow-list reserved --allow-list cdn.json=tag --tlp amber",
+        "tcetl load ips.csv --owner 'My Source' --score tag=c2,rating=5 --decay 30d",
         "tcetl load expired.txt --owner 'My Source' --action Delete --max-errors 1%",
     )
 )
 @connected
+@reads_feed
 def load(
     tc: "ThreatConnect",
     feed: Feed,
     *,
+    options: FeedOptions,
     owner: Owner = None,
     run_dir: Annotated[
         str | None,
@@ -59,16 +63,10 @@ def load(
             metavar="DIR",
         ),
     ] = None,
-    format: Format = "auto",  # noqa: A002 - the option's name
-    tag: Annotated[list[str], typer.Option(help="Tag for every indicator; repeat for more.", metavar="TAG")] = [],  # noqa: B006 - typer copies it
-    rating: Annotated[float | None, typer.Option(help="Rating for rows without one.", min=0, max=5)] = None,
-    confidence: Annotated[int | None, typer.Option(help="Confidence for rows without one.", min=0, max=100)] = None,
-    allow_private: AllowPrivate = False,
     state: Annotated[
         str | None,
         typer.Option(help="Remember here what was loaded, so that next time only what is new is.", metavar="FILE"),
     ] = None,
-    transform: Transforms = [],  # noqa: B006 - typer copies it
     dry_run: DryRun = False,
     diff: Diff = False,
     groups: Annotated[
@@ -94,14 +92,13 @@ def load(
 
     Afterwards, tcetl batch shows where the load stands, what was refused and why, and tries that again.
     """
-    from tcetl.catalogue import resolve
     from tcetl.client import BatchSettings
     from tcetl.feeds import feed_name
     from tcetl.pipeline import load_feed, preview_feed
 
     check_options(dry_run=dry_run, diff=diff)
     owner = owner_or_default(tc, owner)
-    definition = resolve(feed, format, allow_private=allow_private)
+    definition = options.definition(feed)
     settings = BatchSettings(
         owner=owner,
         action=action,
@@ -116,10 +113,7 @@ def load(
     planning: dict[str, Any] = {
         "settings": settings,
         "state": state,
-        "tags": tag,
-        "rating": rating,
-        "confidence": confidence,
-        "transforms": transform,
+        "transforms": options.transforms,
         "groups": groups,
         "max_records": max_records,
         "max_bytes": max_bytes,

@@ -1,6 +1,8 @@
 """Kinds of option values that several commands share, and the examples under their help."""
 
+import inspect
 import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -16,19 +18,25 @@ Feed = Annotated[
         metavar="FEED",
     ),
 ]
-AllowPrivate = Annotated[
-    bool, typer.Option("--allow-private", help="Allow an address on your own network, not the public internet.")
-]
 Owner = Annotated[str | None, typer.Option(help="Owner by name; else TC_OWNER or tc.conf.", metavar="NAME")]
 
-Transforms = Annotated[
-    list[str],
-    typer.Option(
-        "--transform",
-        help="Your pandas function, module:function or file.py:function; repeat for more.",
-        metavar="NAME",
-    ),
-]
+
+def option(name: str, kind: Any, default: Any, *flags: str, **details: Any) -> inspect.Parameter:
+    """Return an option as a parameter, for `takes`: *flags* and *details* are those of ``typer.Option``."""
+    annotation = Annotated[kind, typer.Option(*flags, **details)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def takes(
+    run: Callable[..., None], command: Callable[..., None], made: str, options: Iterable[inspect.Parameter]
+) -> Callable[..., None]:
+    """Return *run* with the parameters that typer is to see: those of *command* but the one *made*, and *options*."""
+    signature = inspect.signature(command)
+    own = [parameter for parameter in signature.parameters.values() if parameter.name != made]
+    parameters = [*own, *options]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
 
 
 def duration(text: str) -> timedelta:

@@ -3,9 +3,9 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from tcetl.catalogue import FeedDefinition, read, undeclared
+from tcetl.catalogue import Adjusting, FeedDefinition, adjust, read, undeclared
 from tcetl.client import ThreatConnect
 from tcetl.client.batch import BatchSettings
 from tcetl.feeds.sources import FetchState
@@ -14,7 +14,7 @@ from tcetl.load.preview import Preview
 from tcetl.pipeline.load import Submitting, check_settings, fetched_file, resume_load
 from tcetl.pipeline.preview import preview_of, preview_run
 from tcetl.pipeline.progress import AnyPath, OnProgress, stage_progress
-from tcetl.transform import TLP_LABELS, ColumnMap, Transform
+from tcetl.transform import ColumnMap, Transform, label_table
 
 
 def plan_feed(
@@ -25,15 +25,13 @@ def plan_feed(
     format: str = "auto",  # noqa: A002 - the word users know
     state: AnyPath | None = None,
     settings: BatchSettings | None = None,
-    rating: float | None = None,
-    confidence: int | None = None,
-    tags: Sequence[str] = (),
     columns: ColumnMap | None = None,
     transforms: Sequence[Transform | Callable[..., Any] | str] = (),
     groups: bool = False,
     max_records: int = MAX_RECORDS,
     max_bytes: int = MAX_BYTES,
     on_progress: OnProgress | None = None,
+    **adjusting: Unpack[Adjusting],
 ) -> Run:
     """Turn the feed at *feed* into a planned load at *run_dir*: batch files, rejects and counts; nothing is sent.
 
@@ -46,9 +44,6 @@ def plan_feed(
         state: File that remembers what was fetched, so that only what is new is loaded; it moves on when a load has
             ended well.
         settings: Batch job settings; the defaults of :class:`BatchSettings` for *owner* when None.
-        rating: Rating (0-5) for rows that bring none of their own.
-        confidence: Confidence (0-100) for rows that bring none of their own.
-        tags: Tags for every indicator.
         columns: What the feed's columns mean; found by their names and values when None.
         transforms: Functions of the user's, in order: decorated by :func:`tcetl.transform.transform`, plain, or named
             as ``module:function``.
@@ -56,6 +51,8 @@ def plan_feed(
         max_records: Most records in a batch job, at most 25,000.
         max_bytes: Most bytes in a batch job.
         on_progress: Told of stage ``read``, in rows.
+        **adjusting: What the indicators get, and what is not to be loaded: ``rating``, ``confidence``, ``tags``,
+            ``security_labels``, ``allow``, ``scores``, ``decay``; see :class:`tcetl.catalogue.Adjusting`.
 
     Raises:
         FeedError: The feed is missing, empty, not a feed, or has no usable column.
@@ -63,10 +60,10 @@ def plan_feed(
         NothingNewError: The provider says that nothing is new since the last load.
         LoadError: *run_dir* already holds a plan, or the plan cannot be written.
     """
-    definition = feed if isinstance(feed, FeedDefinition) else undeclared(feed, format)
+    definition = adjust(feed if isinstance(feed, FeedDefinition) else undeclared(feed, format), **adjusting)
     known = FetchState(state) if state is not None else None
     reading = read(
-        definition.adjusted(rating=rating, confidence=confidence, tags=tags),
+        definition,
         owner=owner,
         state=known,
         columns=columns,
@@ -83,7 +80,7 @@ def plan_feed(
         groups=reading.groups,
         associations=reading.associations,
         occurrences=reading.occurrences,
-        labels=TLP_LABELS,
+        labels=label_table(definition.security_labels),
         max_records=max_records,
         max_bytes=max_bytes,
     )

@@ -29,8 +29,10 @@ Action = Literal["drop", "tag", "report"]
 RESERVED: Final = "reserved"
 """The name of the list that comes with tcetl: addresses that nobody on the internet has."""
 
+ACTIONS: Final = get_args(Action)
+"""The actions, by name."""
+
 _KINDS: Final = get_args(Kind)
-_ACTIONS: Final = get_args(Action)
 _ATTRIBUTES: Final = (  # how the names of MISP's attributes begin or end, and the type that they stand for
     (re.compile(r"ip-(src|dst)|domain\|ip"), "Address"),
     (re.compile(r"(domain|hostname)\b"), "Host"),
@@ -84,8 +86,8 @@ def allow_list(given: str | Path, action: str = "drop", *, urls_by_host: bool = 
     Raises:
         FeedError: The file is missing or no list; the message names the entry that is none.
     """
-    if action not in _ACTIONS:
-        raise FeedError(f"allow-list {given}: there is no action {action!r}", hint=f"one of: {', '.join(_ACTIONS)}")
+    if action not in ACTIONS:
+        raise FeedError(f"allow-list {given}: there is no action {action!r}", hint=f"one of: {', '.join(ACTIONS)}")
     chosen = cast(Action, action)
     if str(given) == RESERVED:
         types = frozenset({"Address", "CIDR", "URL"})

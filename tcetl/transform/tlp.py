@@ -32,6 +32,20 @@ LABELS: Final = (
 """The labels, as SECURITY_LABELS: a platform that has none of its own makes them."""
 
 
+def label_name(text: str) -> str:
+    """Return the name of the security label that *text* means: for ``tlp amber``, ``TLP:AMBER``; else *text* itself.
+
+    Raises:
+        ValueError: It is empty, or no level of the Traffic Light Protocol though it says so.
+    """
+    name = text.strip()
+    if level := level_of(name):
+        return f"TLP:{level}"
+    if not name or name.lower().startswith("tlp:"):
+        raise ValueError(f"{text!r} is no security label")
+    return name
+
+
 def levels(text: pl.Series) -> pl.Series:
     """Return the levels that cells name, with or without ``TLP:``; null for what is none."""
     named = {cell: level_of(cell) or level_of(f"tlp:{cell}") or None for cell in text.unique().drop_nulls()}

@@ -51,6 +51,19 @@ def test_plan_accounts_for_every_row(default_connection, feed, tmp_path, context
     assert len(json.dumps(result)) < 1024
 
 
+def test_plan_takes_lists_scores_and_labels(default_connection, feed, tmp_path, context):
+    options = {"allow": [{"list": "reserved"}], "scores": ["type=Host,rating=5"], "decay": "30d"}
+    task = FeedPlanOperator(
+        task_id="plan", feed=str(feed), run_dir=str(tmp_path / "run"), security_labels=["tlp:red"], **options
+    )
+    assert set(options) | {"security_labels"} <= set(task.template_fields)
+    run = Run.open(task.execute(context)["run_dir"])
+    sent = json.loads(run.content(0))["indicator"]
+    assert {label["name"] for record in sent for label in record["securityLabel"]} == {"TLP:RED"}
+    assert {record.get("rating") for record in sent if record["type"] == "Host"} == {5}
+    assert run.counts["rejected"]["allow-listed"] >= 1
+
+
 def test_plan_has_a_directory_of_its_own_for_each_dag_run(default_connection, feed, tmp_path, context, monkeypatch):
     monkeypatch.setenv("AIRFLOW__THREATCONNECT__DATA_FOLDER", str(tmp_path / "data"))
     result = FeedPlanOperator(task_id="plan", feed=str(feed)).execute(context)

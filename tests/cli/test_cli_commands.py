@@ -133,6 +133,46 @@ def test_feed_preview_shows_and_sends_nothing(tcetl: Tcetl, feed: Path) -> None:
     assert json.loads(tcetl("feed", "preview", feed, "--json", "--rows", "0").stdout)["some_indicators"] == []
 
 
+def test_lists_scores_and_labels_by_option(
+    tcetl: Tcetl, connection: dict[str, str], tc_emulator: Emulator, feed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "ours.txt").write_text("example.net\n")
+    options = [
+        "--allow-list",
+        "reserved",
+        "--allow-list",
+        "ours.txt=tag",
+        "--score",
+        "type=Host,rating=5,confidence=90",
+    ]
+    options += ["--tlp", "amber", "--security-label", "Internal"]
+    shown = json.loads(tcetl("feed", "preview", feed, "--json", *options).stdout)
+    assert shown["rejected"] == {"allow-listed": 1, "bad-address": 1}
+    loaded = tcetl("feed", "load", feed, "--run-dir", "run", "--json", *options, env=connection)
+    assert loaded.exit_code == 0, loaded.output
+    assert json.loads(loaded.stdout)["rejected"] == shown["rejected"]
+    stored = tc_emulator.indicator("Demo Source", "Host", "c2.example.net")
+    assert stored is not None
+    assert (stored["rating"], stored["confidence"]) == (5, 90)
+    assert "allow-list: ours" in {tag["name"] for tag in stored["tags"]}
+    assert {label["name"] for label in stored["labels"]} == {"TLP:AMBER", "Internal"}
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        (["--tlp", "pink"], "TLP:PINK"),
+        (["--score", "tag=c2"], "neither rating nor confidence"),
+        (["--decay", "often"], "no time span"),
+        (["--allow-list", "x=tag,drop"], "tag and drop"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_a_wrong_call(tcetl: Tcetl, feed: Path, option: list[str], says: str) -> None:
+    refused = tcetl("feed", "preview", feed, *option)
+    assert refused.exit_code == 2
+    assert says in " ".join(refused.stderr.split())
+
+
 def test_load_then_bulk_then_export(
     tcetl: Tcetl, connection: dict[str, str], tc_emulator: Emulator, feed: Path, tmp_path: Path
 ) -> None:

@@ -37,6 +37,10 @@ class FeedPlanOperator(ThreatConnectOperator):
         rating: Rating (0-5) for rows without one.
         confidence: Confidence (0-100) for rows without one.
         tags: Tags for every indicator.
+        security_labels: Security labels for indicators and groups that bring none, such as ``TLP:AMBER``.
+        allow: Allow-lists: ``reserved``, ``LIST=tag``, or ``{"list": …, "action": …, "urls_by_host": …}``.
+        scores: Scores for what is tagged in some way or of some type: ``tag=c2,rating=5``, or as a mapping.
+        decay: How confidence falls with age: ``30d``, or ``30d,10`` for a floor of 10.
         transforms: pandas functions, named as ``module:function``, in order; see docs/transforms.md.
         max_records: Most records in a batch job, at most 25,000.
         settings: Settings of the batch jobs beside the owner: fields of :class:`tcetl.client.BatchSettings` such as
@@ -53,6 +57,10 @@ class FeedPlanOperator(ThreatConnectOperator):
         "rating",
         "confidence",
         "tags",
+        "security_labels",
+        "allow",
+        "scores",
+        "decay",
         "transforms",
         "max_records",
         "settings",
@@ -71,6 +79,10 @@ class FeedPlanOperator(ThreatConnectOperator):
         rating: float | None = None,
         confidence: int | None = None,
         tags: Sequence[str] = (),
+        security_labels: Sequence[str] = (),
+        allow: Sequence[str | Mapping[str, Any]] = (),
+        scores: Sequence[str | Mapping[str, Any]] = (),
+        decay: str | Mapping[str, Any] | None = None,
         transforms: Sequence[str] = (),
         max_records: int = MAX_RECORDS,
         settings: Mapping[str, Any] | None = None,
@@ -86,6 +98,10 @@ class FeedPlanOperator(ThreatConnectOperator):
         self.rating = rating
         self.confidence = confidence
         self.tags = tags
+        self.security_labels = security_labels
+        self.allow = allow
+        self.scores = scores
+        self.decay = decay
         self.transforms = transforms
         self.max_records = max_records
         self.settings = settings
@@ -108,6 +124,10 @@ class FeedPlanOperator(ThreatConnectOperator):
                 rating=self.rating,
                 confidence=self.confidence,
                 tags=self.tags,
+                security_labels=self.security_labels,
+                allow=self.allow,
+                scores=self.scores,
+                decay=self.decay,
                 transforms=self.transforms_of_try(context),
                 max_records=int(self.max_records),
                 settings=settings,

@@ -1,0 +1,154 @@
+"""The options of every command that reads a feed, written once: how, what is left out, what the indicators get."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from tcetl.cli.options import option, takes
+
+if TYPE_CHECKING:
+    from tcetl.catalogue import FeedDefinition
+
+_GETS: Final = "What the indicators get"
+_LEAVES_OUT: Final = "What is left out"
+
+
+@dataclass(frozen=True)
+class FeedOptions:
+    """What the options say of the feed: its ``format``, the user's ``transforms``, and what ``adjusts`` it."""
+
+    format: str
+    allow_private: bool
+    transforms: list[str]
+    adjusts: dict[str, Any]
+
+    def definition(self, feed: str) -> "FeedDefinition":
+        """Return the feed that the user names, with what the options say of it."""
+        from tcetl.catalogue import adjust, resolve
+
+        return adjust(resolve(feed, self.format, allow_private=self.allow_private), **self.adjusts)
+
+
+def _checked(name: str) -> Callable[[str], Any]:
+    """A parser of an option's text: the function of that *name* in `tcetl.catalogue.adjusting`."""
+
+    def parse(text: str) -> Any:
+        from tcetl.catalogue import adjusting
+        from tcetl.errors import FeedError
+
+        try:
+            return getattr(adjusting, name)(text)
+        except FeedError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    return parse
+
+
+_HOW: Final = (
+    option("format", str, "auto", help="The feed's format; auto looks at its content.", metavar="NAME"),
+    option(
+        "allow_private",
+        bool,
+        False,
+        "--allow-private",
+        help="Allow an address on your own network, not the public internet.",
+    ),
+    option(
+        "transforms",
+        list[str],
+        [],
+        "--transform",
+        help="Your pandas function, module:function or file.py:function; repeat for more.",
+        metavar="NAME",
+    ),
+)
+_ADJUSTING: Final = (  # by the keys of `tcetl.catalogue.Adjusting`
+    option(
+        "tags",
+        list[str],
+        [],
+        "--tag",
+        help="Tag for every indicator; repeat for more.",
+        metavar="TAG",
+        rich_help_panel=_GETS,
+    ),
+    option("rating", float | None, None, help="Rating for rows without one.", min=0, max=5, rich_help_panel=_GETS),
+    option(
+        "confidence",
+        int | None,
+        None,
+        help="Confidence for rows without one.",
+        min=0,
+        max=100,
+        rich_help_panel=_GETS,
+    ),
+    option(
+        "tlp",
+        str | None,
+        None,
+        help="Level of the Traffic Light Protocol for what brings no security label: clear, green, amber, "
+        "amber+strict, red.",
+        metavar="LEVEL",
+        parser=_checked("tlp_label"),
+        rich_help_panel=_GETS,
+    ),
+    option(
+        "security_labels",
+        list[str],
+        [],
+        "--security-label",
+        help="Security label for what brings none; repeat for more.",
+        metavar="NAME",
+        rich_help_panel=_GETS,
+    ),
+    option(
+        "scores",
+        list[Any],
+        [],
+        "--score",
+        help="Rating and confidence for what is tagged in some way or of some type: tag=c2,rating=5,confidence=90. "
+        "Repeat for more; the first that fits decides.",
+        metavar="RULE",
+        parser=_checked("score_rule"),
+        rich_help_panel=_GETS,
+    ),
+    option(
+        "decay",
+        Any,
+        None,
+        help="Confidence halves with every SPAN since an indicator was last (or else first) seen, down to FLOOR: 30d, "
+        "or 30d,10.",
+        metavar="SPAN[,FLOOR]",
+        parser=_checked("fading"),
+        rich_help_panel=_GETS,
+    ),
+    option(
+        "allow",
+        list[Any],
+        [],
+        "--allow-list",
+        help="What is known to be harmless: a file (MISP's warninglist, or text), or 'reserved' for private and "
+        "reserved addresses. Left out, unless =tag or =report follows; after =drop,urls-by-host URLs on listed "
+        "hosts are too. Repeat for more.",
+        metavar="LIST[=ACTION]",
+        parser=_checked("allowed"),
+        rich_help_panel=_LEAVES_OUT,
+    ),
+)
+
+
+def reads_feed(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options to *command* and call it with what they say as ``options``, a `FeedOptions`."""
+
+    @functools.wraps(command)
+    def run(*given: Any, **arguments: Any) -> None:
+        how = {option.name: arguments.pop(option.name) for option in _HOW}
+        adjusts = {option.name: arguments.pop(option.name) for option in _ADJUSTING}
+        if tlp := adjusts.pop("tlp"):
+            adjusts["security_labels"] = [tlp, *adjusts["security_labels"]]
+        command(*given, options=FeedOptions(**how, adjusts=adjusts), **arguments)
+
+    return takes(run, command, "options", [*_HOW, *_ADJUSTING])
