@@ -6,7 +6,8 @@ In a text file, one entry per line, an entry says by its shape what it is: a net
 the names below it, anything else its equal.
 
 A list of hosts says nothing of URLs on them: malware on a popular host is still malware. Only ``urls_by_host`` makes a
-list speak of every URL on its hosts and addresses.
+list speak of every URL on its hosts and addresses. And it says nothing of the tenants of a hosting service, whose names
+stand below the service's (see `tcetl.transform.hosting`).
 
 Source: MISP warninglists, schema.json.
 """

@@ -12,6 +12,7 @@ import pyarrow as pa
 from tcetl.errors import FeedError
 from tcetl.schema import INDICATORS
 from tcetl.transform.allowlists import AllowList, Rule, pattern
+from tcetl.transform.hosting import OWN, SERVICE
 from tcetl.transform.leaving_out import leave_out
 from tcetl.transform.normalise import Normalised
 
@@ -101,14 +102,19 @@ def _equal(frame: pl.DataFrame, entries: Iterable[str]) -> pl.Series:
 
 
 def _at_or_below(names: pl.Series, hosts: set[str]) -> pl.Series:
-    hit = pl.repeat(value=False, n=len(names), eager=True, dtype=pl.Boolean)
+    """Whether a name is one of *hosts* or stands below one, but for the tenants of hosting services.
+
+    A tenant is on a list only by its own name, or one between it and the service's.
+    """
     if not hosts:
-        return hit
+        return pl.repeat(value=False, n=len(names), eager=True, dtype=pl.Boolean)
     entries = pl.Series(sorted(hosts), dtype=pl.String).implode()
-    rest = names
+    hit = names.is_in(entries).fill_null(value=False)
+    rest = names.str.replace(OWN, "$1")
     while rest.null_count() < len(rest):
         hit |= rest.is_in(entries).fill_null(value=False)
         rest = rest.str.extract(r"^[^.]*\.(.+)$", 1)
+        rest = rest.set(rest.str.contains(SERVICE).fill_null(value=False), None)
     return hit
 
 

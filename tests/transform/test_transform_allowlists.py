@@ -14,6 +14,7 @@ from tcetl.errors import FeedError
 from tcetl.feeds import open_feed
 from tcetl.transform import Normalised, allow_list, normalise, screen
 from tcetl.transform.allowlists import AllowList, Rule
+from tcetl.transform.hosting import SERVICES
 from tcetl.transform.screening import listed
 
 MD5 = "d41d8cd98f00b204e9800998ecf8427e"
@@ -84,6 +85,39 @@ def test_a_popular_host_says_nothing_of_the_urls_on_it_unless_told_to(tmp_path: 
         "www.example.com",
         "https://www.example.com/malware.exe",
     }
+
+
+TENANTS = [
+    "evil.github.io", "www.evil.github.io", "github.io", "www.github.io", "notgithub.io", "https://github.io/x",
+    "https://evil.github.io/x", "bucket.s3.eu-west-1.amazonaws.com", "sts.eu-west-1.amazonaws.com",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("entries", "urls", "expected"),
+    [
+        (["github.io"], False, {"github.io", "www.github.io"}),
+        (["io"], False, {"github.io", "www.github.io", "notgithub.io"}),
+        (["evil.github.io"], False, {"evil.github.io", "www.evil.github.io"}),
+        (["amazonaws.com"], False, {"sts.eu-west-1.amazonaws.com"}),
+        (["github.io"], True, {"github.io", "www.github.io", "https://github.io/x"}),
+        (["evil.github.io"], True, {"evil.github.io", "www.evil.github.io", "https://evil.github.io/x"}),
+    ],
+)
+def test_a_hosting_service_says_nothing_of_its_tenants(
+    tmp_path: Path, *, entries: list[str], urls: bool, expected: set[str]
+) -> None:
+    result = normalised(tmp_path, TENANTS)
+    path = misp(tmp_path, "hostname", ["hostname", "url"], entries)
+    assert on(result, allow_list(path, urls_by_host=urls)) == expected
+    if not urls:
+        dotted = misp(tmp_path, "string", ["hostname"], [*entries, *(f".{entry}" for entry in entries)])
+        assert on(result, allow_list(dotted)) == expected
+
+
+def test_hosting_services_are_declared_once_and_as_names() -> None:
+    assert len(set(SERVICES)) == len(SERVICES)
+    assert all(name == name.lower().strip(".") and name.count(".") for name in SERVICES)
 
 
 def test_reserved_addresses_are_known_and_urls_on_them_too(tmp_path: Path) -> None:
