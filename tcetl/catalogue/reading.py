@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from tcetl.catalogue.definition import FeedDefinition
 from tcetl.catalogue.drift import Alarm, examine_columns, examine_rows, refuse
+from tcetl.catalogue.memory import Memory, nothing_new
 from tcetl.catalogue.prepared import Prepared
-from tcetl.errors import EmptyFeedError, FeedError, NothingNewError
-from tcetl.feeds import Feed, Fetching, GroupedFeed, open_feed, stated_records
+from tcetl.errors import EmptyFeedError, FeedError
+from tcetl.feeds import Feed, Fetching, GroupedFeed, index_of, open_feed, stated_records
 from tcetl.feeds.sources import FetchState, fetch
 from tcetl.feeds.standards.grouping import IS_GROUP
 from tcetl.schema import ASSOCIATIONS, FILE_OCCURRENCES, GROUPS, INDICATORS, REJECTS, empty_table
@@ -32,8 +33,6 @@ from tcetl.transform import (
 )
 from tcetl.transform.user import Function, as_transform
 
-_INDEX: Final = {"misp": "manifest.json"}
-_ROWS: Final = "rows"
 _TABLES: Final = {
     "indicators": INDICATORS,
     "groups": GROUPS,
@@ -94,19 +93,23 @@ def read(
         on_progress: Called after every batch with (rows read, None).
 
     Raises:
-        NothingNewError: The provider says that nothing is new since what *state* knows.
+        NothingNewError: Nothing is new since what *state* knows: the provider says so, or lists no part that is.
         DriftError: The feed is not as it should be, by an alarm that is set to fail.
         FeedError: It cannot be had or read, or its key is missing.
         TransformError: A transform cannot be found, failed, or returned what breaks a rule.
     """
     functions = [as_transform(one) for one in (*definition.transforms, *transforms)]
-    index = _INDEX.get(definition.format)
+    index = index_of(definition.url, definition.format)
     fetched = fetch(definition.url, _with_key(definition, fetching), state=state, index=index)
     if fetched.source is None:
-        raise NothingNewError(f"feed {definition.name or definition.url} has nothing new", hint="nothing was loaded")
-    last = int(state.known(_key(definition)).get(_ROWS, 0)) if state else 0
+        raise nothing_new(definition)
+    memory = Memory(definition, state)
+    feed: Feed | None = None
+    is_partial = fetched.is_partial
+    reading = Reading(**{name: empty_table(schema) for name, schema in _TABLES.items()}, counts=_NOTHING)
     try:
         feed = open_feed(fetched.source, name=definition.name or None, format=definition.format, **definition.options)
+        is_partial |= memory.leave_out(feed)
         drifted = examine_columns(definition, feed.columns)
         refuse(definition, drifted)
         prepared = Prepared(feed, definition)
@@ -129,29 +132,27 @@ def read(
             scored = score(screened, definition.scores, definition.fading, now=now or datetime.now(UTC))
             found = transform_indicators(scored, [one for one in functions if one.on == "indicators"])
             reading = _of_indicators(feed, found)
-        drifted += examine_rows(
-            definition, reading.counts["rows_read"], declared=stated_records(feed.comments), last=last
-        )
     except EmptyFeedError:
-        if definition.expect.rows[0] > 0:
+        has_groups = groups and _has_groups(feed)
+        if is_partial and not has_groups and not memory.is_new(feed):
+            raise nothing_new(definition) from None
+        if not (is_partial or has_groups or definition.expect.rows[0] == 0):
             raise
-        nothing = Reading(**{name: empty_table(schema) for name, schema in _TABLES.items()}, counts=_NOTHING)
-        return _judged(nothing, definition, examine_rows(definition, 0, last=last), state)
-    reading = _judged(reading, definition, drifted, state)
-    if groups:
+        drifted = []
+    if not is_partial:
+        rows, stated = reading.counts["rows_read"], stated_records(feed.comments) if feed else None
+        drifted += examine_rows(definition, rows, declared=stated, last=memory.last_rows)
+    refuse(definition, drifted)
+    memory.learn(feed, reading.counts["rows_read"], is_partial=is_partial)
+    reading = replace(reading, alarms=drifted)
+    if groups and feed:
         reading = _with_groups(reading, feed)
     labels = definition.security_labels
     return replace(reading, indicators=label(reading.indicators, labels), groups=label(reading.groups, labels))
 
 
-def _judged(
-    reading: Reading, definition: FeedDefinition, drifted: Sequence[Alarm], state: FetchState | None
-) -> Reading:
-    """*reading* with its alarms, unless one is to fail it; and note how many rows there were."""
-    refuse(definition, drifted)
-    if state:
-        state.learn(_key(definition), {_ROWS: str(reading.counts["rows_read"])})
-    return replace(reading, alarms=drifted)
+def _has_groups(feed: Feed | None) -> bool:
+    return feed is not None and isinstance(feed, GroupedFeed) and feed.groups().groups.num_rows > 0
 
 
 def _of_groups(feed: Feed, columns: GroupMap, definition: FeedDefinition, owner: str) -> Reading:
@@ -223,8 +224,3 @@ def _variable(definition: FeedDefinition, name: str, signup: str) -> str:
             f"feed {definition.name} needs a key, and the variable {name} has none", hint=f"get one at {signup}"
         )
     return value
-
-
-def _key(definition: FeedDefinition) -> str:
-    """What the state knows the feed's own facts by, beside those of its address."""
-    return f"feed:{definition.name or definition.url}"

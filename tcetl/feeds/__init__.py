@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tcetl.errors import FeedError
-from tcetl.feeds.base import FILE, PLACE, POINTER, ROW, Feed, RawBatch
+from tcetl.feeds.base import FILE, PLACE, POINTER, ROW, Feed, PartedFeed, RawBatch
 from tcetl.feeds.comments import stated_records
 from tcetl.feeds.formats import FORMATS, recognise
 from tcetl.feeds.formats.misp import MANIFEST
@@ -28,10 +28,12 @@ __all__ = [
     "Fetching",
     "Folder",
     "GroupedFeed",
+    "PartedFeed",
     "RawBatch",
     "Source",
     "Unpacking",
     "feed_name",
+    "index_of",
     "open_feed",
     "stated_records",
 ]
@@ -67,8 +69,7 @@ def open_feed(
         return FrameFeed(given, name or "frame")
     unpacking = unpacking or Unpacking()
     if isinstance(given, str):
-        index = MANIFEST if format == "misp" or given.endswith(f"/{MANIFEST}") else None
-        fetched = fetch(given, fetching, unpacking=unpacking, index=index).source
+        fetched = fetch(given, fetching, unpacking=unpacking, index=index_of(given, format)).source
         assert fetched is not None  # nothing was made conditional
         source = fetched
     else:
@@ -78,6 +79,11 @@ def open_feed(
     if isinstance(source, Matches):
         return JoinedFeed(source, name or feed_name(source.location), partial(_read, format, options))
     return _read(format, options, source, name or feed_name(source.location))
+
+
+def index_of(address: str, format: str) -> str | None:  # noqa: A002
+    """Return the name of the file that lists the others of a feed at *address*, where it is a folder of *format*."""
+    return MANIFEST if format == "misp" or address.endswith(f"/{MANIFEST}") else None
 
 
 def _read(format: str, options: dict[str, Any], source: Source | Folder, name: str) -> Feed:  # noqa: A002

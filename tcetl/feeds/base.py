@@ -18,9 +18,9 @@ here (a yara rule) goes into the batch's ``rejects`` with a code of its own: it 
 the feed, so its severity is ``info``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import polars as pl
 import pyarrow as pa
@@ -93,6 +93,18 @@ class Feed(Protocol):
 
     def batches(self) -> Iterator[RawBatch]:
         """Yield the feed piece by piece, in bounded memory; raises `FeedError` when it cannot be read on."""
+
+
+@runtime_checkable
+class PartedFeed(Protocol):
+    """A feed of parts that are listed with their versions, such as the events of a MISP feed: not all need be read."""
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """The version of each part that was left out, or read so far, where one is listed."""
+
+    def leave_out(self, known: Mapping[str, str]) -> bool:
+        """Read only parts whose version is not that in *known*; tell whether there are any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,21 +44,38 @@ class MispFeed:
         self._source = source
         self._options = MispOptions(to_ids=to_ids)
         self._reader = MispReader(self._options)
-        self._missing = 0
-        self._listed = () if isinstance(source, Source) else _listed(source)
+        self._missing: set[str] = set()
+        self._listed = {} if isinstance(source, Source) else _listed(source)
+        self._left_out: set[str] = set()
+        self._read: set[str] = set()
         if isinstance(source, Source):
             _path(source)
 
     @property
     def notes(self) -> Sequence[str]:
         """What a person should know about how the feed was read so far."""
-        gone = f"{self._missing} of {len(self._listed)} events that {MANIFEST} lists are not there"
-        return [*([gone] if self._missing else []), *self._reader.notes()]
+        gone, kept = len(self._missing), len(self._left_out)
+        listed = f"of {len(self._listed):,} events that {MANIFEST} lists"
+        return [
+            *([f"{kept:,} {listed} are as they were, and were not read again"] if kept else []),
+            *([f"{gone:,} {listed} are not there"] if gone else []),
+            *self._reader.notes(),
+        ]
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """The time stamp of each event of a folder that was left out, or read so far, as the manifest has it."""
+        return {one: stamp for one, stamp in self._listed.items() if stamp and one in self._left_out | self._read}
+
+    def leave_out(self, known: Mapping[str, str]) -> bool:
+        """Read only the events of a folder whose time stamps are not those in *known*; tell whether there are any."""
+        self._left_out = {one for one, stamp in self._listed.items() if stamp and known.get(one) == stamp}
+        return isinstance(self._source, Source) or len(self._left_out) < len(self._listed)
 
     def batches(self) -> Iterator[RawBatch]:
         """Yield the findings of one event after the other."""
         self._reader = MispReader(self._options)
-        self._missing = 0
+        self._missing, self._read = set(), set()
         folder = not isinstance(self._source, Source)
         yield from to_batches(self._placed(), name=self.name, file=self.file, several_files=folder)
 
@@ -82,11 +99,16 @@ class MispFeed:
         if isinstance(self._source, Source):
             yield self._source
             return
-        for name in self._listed:
+        for event in self._listed:
+            if event in self._left_out:
+                continue
             try:
-                yield self._source.file(name)
+                file = self._source.file(f"{event}.json")
             except MissingError:
-                self._missing += 1
+                self._missing.add(event)
+            else:
+                yield file
+                self._read.add(event)
 
 
 def _events(source: Source) -> Iterator[Mapping[str, Any]]:
@@ -100,15 +122,16 @@ def _events(source: Source) -> Iterator[Mapping[str, Any]]:
             yield {**(of_event if isinstance(of_event, Mapping) else {}), "Attribute": [one]}
 
 
-def _listed(folder: Folder) -> Sequence[str]:
-    """Return the names of the files that the manifest lists."""
+def _listed(folder: Folder) -> dict[str, str]:
+    """Return the events that the manifest lists, sorted, each with its time stamp, if it has one."""
     if MANIFEST not in folder.names():
         raise FeedError(f"{folder.location} is no MISP feed", hint=f"it has no {MANIFEST}")
     manifest = next(jsonstream.items(folder.file(MANIFEST), ""), None)
-    events = [key for key in manifest if re.fullmatch(_UUID, key)] if isinstance(manifest, dict) else []
+    listed = manifest if isinstance(manifest, dict) else {}
+    events = {key: one for key, one in listed.items() if re.fullmatch(_UUID, key)}
     if not events:
         raise FeedError(f"{MANIFEST} of {folder.location} lists no event", hint="is the feed empty today?")
-    return [f"{event}.json" for event in sorted(events)]
+    return {key: str(one.get("timestamp", "")) if isinstance(one, dict) else "" for key, one in sorted(events.items())}
 
 
 def _path(source: Source) -> str:

@@ -27,11 +27,13 @@ _CONDITIONS: Final = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Sin
 class Fetched(NamedTuple):
     """A feed that was fetched: its source, or None when nothing is new since what the state knows.
 
-    Call ``commit`` when what was fetched has been dealt with, so that the state moves on.
+    Call ``commit`` when what was fetched has been dealt with, so that the state moves on. ``is_partial`` where the
+    source holds only what was added since the last time.
     """
 
     source: Source | Folder | None
     commit: Callable[[], None]
+    is_partial: bool = False
 
 
 def fetch(
@@ -60,7 +62,8 @@ def fetch(
     commit = state.commit if state else _nothing
     scheme = found[1].lower() if (found := _ADDRESS.match(address)) else ""
     if scheme.startswith(SCHEME):
-        return Fetched(_collection(address, how, state), commit)
+        since = state.known(address).get(ADDED_AFTER, "") if state else ""
+        return Fetched(_collection(address, how, state, since), commit, is_partial=bool(since))
     if scheme in ("http", "https"):
         return Fetched(_web(address, how, state, unpacking, index), commit)
     if is_pattern(address) and not Path(address).exists():
@@ -88,9 +91,8 @@ def _web(
     return unpacked(shown(address), answer.body, unpacking)
 
 
-def _collection(address: str, how: Fetching, state: FetchState | None) -> Source | None:
+def _collection(address: str, how: Fetching, state: FetchState | None, since: str) -> Source | None:
     collection = Collection(address, Http(address.removeprefix(SCHEME), how))
-    since = state.known(address).get(ADDED_AFTER, "") if state else ""
     body = collection.read(since)
     if since and not collection.count:
         return None

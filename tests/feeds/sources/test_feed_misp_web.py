@@ -1,0 +1,98 @@
+"""MISP feeds on the web that are loaded again and again: only what is new is fetched, and nothing is lost."""
+
+import json
+
+import msgspec
+import pytest
+
+from tcetl.catalogue import undeclared
+from tcetl.catalogue.definition import Alarms, Expect
+from tcetl.errors import NothingNewError
+from tcetl.pipeline import commit_fetched, plan_feed
+
+
+class Osint:
+    """A MISP feed on the web: events by UUID, each a host and the time stamp of its last change."""
+
+    def __init__(self, web):
+        self.web = web
+
+    def publish(self, **stamps):
+        listed = {self.uuid(name): {"timestamp": stamp} for name, stamp in stamps.items()}
+        self.web.serve("/osint/manifest.json", json.dumps(listed), ETag=repr(sorted(stamps.items())))
+        for name, stamp in stamps.items():
+            attribute = {"type": "domain", "value": f"{name}{stamp}.example", "uuid": self.uuid(name), "to_ids": True}
+            self.web.serve(f"/osint/{self.uuid(name)}.json", json.dumps({"Event": {"Attribute": [attribute]}}))
+
+    def uuid(self, name):
+        return f"{name * 8}-2287-5087-b408-ce338bf8d71f"
+
+    def load(self, state, run, **options):
+        feed = msgspec.structs.replace(
+            undeclared(self.web.url("/osint/"), "misp"),
+            allow_private=True,
+            expect=Expect(rows=(2, 9)),
+            alarms=Alarms(volume="fail"),
+        )
+        self.web.asked.clear()
+        planned = plan_feed(feed, "Demo Source", run, state=state, **options)
+        sent = [
+            one for chunk in planned.chunks for one in json.loads(planned.content(chunk.chunk)).get("indicator", [])
+        ]
+        hosts = [one["hostName"] for one in sent]
+        fetched = [asked.path.removeprefix("/osint/")[0] for asked in self.web.asked]
+        return planned, [host.removesuffix(".example") for host in hosts], "".join(fetched)
+
+
+def test_of_a_misp_feed_that_changed_only_what_changed_is_fetched(web, tmp_path):
+    osint, state = Osint(web), tmp_path / "state.json"
+    osint.publish(a="1", b="1", c="1")
+    first, hosts, fetched = osint.load(state, tmp_path / "1")
+    assert (hosts, fetched) == (["a1", "b1", "c1"], "mabc")
+    commit_fetched(first)
+    osint.publish(a="1", b="2", d="1")  # one as it was, one changed, one gone, one new
+    second, hosts, fetched = osint.load(state, tmp_path / "2")
+    assert (hosts, fetched) == (["b2", "d1"], "mbd")
+    _, hosts, fetched = osint.load(state, tmp_path / "3")  # the second was not loaded, so it is all the same again
+    assert (hosts, fetched) == (["b2", "d1"], "mbd")
+    osint.publish(a="1", b="2", c="1", d="1", e="1")  # and it crashes, and is loaded only after this
+    commit_fetched(second)
+    _, hosts, fetched = osint.load(state, tmp_path / "4")  # one that came back, one that is new
+    assert (hosts, fetched) == (["c1", "e1"], "mce")
+
+
+def test_a_misp_feed_whose_manifest_lists_nothing_new_has_nothing_new(web, tmp_path):
+    osint, state = Osint(web), tmp_path / "state.json"
+    osint.publish(a="1", b="1")
+    commit_fetched(osint.load(state, tmp_path / "1")[0])
+    osint.publish(a="1")
+    with pytest.raises(NothingNewError):
+        osint.load(state, tmp_path / "2")
+    osint.publish(a="1", b="1", c="1")
+    event = web.pages.pop(f"/osint/{osint.uuid('c')}.json")  # listed before it is there
+    with pytest.raises(NothingNewError):
+        osint.load(state, tmp_path / "3")
+    web.pages[f"/osint/{osint.uuid('c')}.json"] = event
+    assert osint.load(state, tmp_path / "4")[1:] == (["c1"], "mc")
+
+
+def test_an_event_without_a_time_stamp_is_always_read(web, tmp_path):
+    osint, state = Osint(web), tmp_path / "state.json"
+    osint.publish(a="1", b="")
+    commit_fetched(osint.load(state, tmp_path / "1")[0])
+    osint.publish(a="1", b="", c="1")
+    assert osint.load(state, tmp_path / "2")[1:] == (["b", "c1"], "mbc")
+
+
+def test_an_event_with_nothing_to_load_moves_the_state_too(web, tmp_path):
+    osint, state = Osint(web), tmp_path / "state.json"
+    osint.publish(a="1", b="1")
+    commit_fetched(osint.load(state, tmp_path / "1")[0])
+    osint.publish(a="1", b="1", c="1")
+    web.serve(f"/osint/{osint.uuid('c')}.json", json.dumps({"Event": {"info": "a report", "uuid": osint.uuid("c")}}))
+    planned, hosts, _ = osint.load(state, tmp_path / "2", groups=True)
+    assert hosts == []
+    assert json.loads(planned.content(0))["group"][0]["name"] == "a report"
+    commit_fetched(planned)
+    osint.publish(a="1", b="1", c="1", d="2")
+    assert osint.load(state, tmp_path / "3")[1:] == (["d2"], "md")
