@@ -154,8 +154,8 @@ A, C = "a1" * 16 + "0f" * 16, "c2" * 16 + "0f" * 16
 def test_further_indicators_of_a_row_are_rows_of_their_own(tmp_path: Path) -> None:
     text = (
         'url = "{url}"\ntitle="x"\nprovider="x"\nhomepage="x"\nlicence="x"\nevery="1d"\nformat="csv"\n'
-        'also = ["C2 Server"]\n[columns]\nvalue = "SHA256"\nhashes = ["MD5"]\ndescription = "Note"\n'
-        "[expect]\nrows = [1, 9]\n"
+        '[columns]\nvalue = "SHA256"\nhashes = ["MD5"]\ndescription = "Note"\nalso = ["C2 Server"]\n'
+        "[expect]\nrows = [1, 2]\n"
     )
     csv = f'SHA256,MD5,C2 Server,Note\n{A},{"b" * 32},"a[.]example, b[.]example",first\n{C},,,second\n'
     reading = read(declared(tmp_path, csv, text), owner="O")
@@ -163,7 +163,8 @@ def test_further_indicators_of_a_row_are_rows_of_their_own(tmp_path: Path) -> No
     assert rows.keys() == {f"{'B' * 32} : {A.upper()}", C.upper(), "a.example", "b.example"}
     assert (rows["b.example"]["type"], rows["b.example"]["description"]) == ("Host", "first")
     assert rows["b.example"]["origin"]["row"] == 2
-    assert reading.counts["rows_read"] == 4
+    assert (reading.counts["rows_read"], reading.further, reading.rows) == (4, 2, 2)
+    assert (reading.alarms, reading.unused) == ([], [])
 
 
 KEV = {

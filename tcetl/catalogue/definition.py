@@ -126,7 +126,6 @@ class FeedDefinition(_Part, frozen=True):
         columns: What its columns mean, as in :class:`tcetl.transform.ColumnMap`; found by their names where not given.
         group: The same for a feed of groups, as in :class:`tcetl.transform.GroupMap`.
         made: Columns made of others, by a pattern such as ``{Start}/{Netmask}``.
-        also: Columns with further indicators of a row, between commas, semicolons or blanks.
         words: By column, what stands for a word: a scale of words or counts becomes one of numbers.
         defaults: What every indicator gets.
         allow: Lists of what is not to be loaded.
@@ -152,7 +151,6 @@ class FeedDefinition(_Part, frozen=True):
     columns: dict[str, Any] = {}
     group: dict[str, Any] = {}
     made: dict[str, str] = {}
-    also: tuple[str, ...] = ()
     words: dict[str, dict[str, str]] = {}
     defaults: Defaults = Defaults()
     allow: tuple[Allowed, ...] = ()
@@ -235,8 +233,6 @@ def _check(definition: FeedDefinition) -> None:
             raise ValueError(f"[{table}] has no key {', '.join(strange)}; there are {', '.join(sorted(known))}")
     if definition.columns and definition.group:
         raise ValueError("a feed is of indicators, with [columns], or of groups, with [group]")
-    if definition.also and (not definition.columns or "value_type" in definition.columns):
-        raise ValueError("also needs [columns] without value_type, as its values have types of their own")
     # For their errors: a mistake is to show when the file is read, not when the feed is loaded.
     definition.column_map, definition.group_map, definition.fading, definition.interval, definition.security_labels  # noqa: B018
     fewest, most = definition.expect.rows

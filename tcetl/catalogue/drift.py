@@ -31,7 +31,7 @@ class Alarm:
 def examine_columns(definition: FeedDefinition, columns: Sequence[str]) -> list[Alarm]:
     """Return what about *columns*, those that the feed has now, is not as expected, without what is to be ignored."""
     mapped = definition.column_map or definition.group_map
-    used = (mapped.used() if mapped else set()) | set(definition.also) | definition.words.keys()
+    used = (mapped.used() if mapped else set()) | definition.words.keys()
     made_of = {column for pattern in definition.made.values() for column in PLACE.findall(pattern)}
     gone = sorted((used - definition.made.keys() | made_of) - set(columns))
     found = [("missing_column", f"column '{name}' is gone") for name in gone]

@@ -48,8 +48,9 @@ class Reading:
     """A feed as it is to be loaded: ``indicators`` to ``rejects`` are tables of the waist's schemas.
 
     ``counts`` say where every row of the feed went, and ``beside`` how many records were made beside those of its rows
-    (occurrences of files; groups of a STIX or MISP feed that are none of its rows, and what joins them). ``alarms`` are
-    those that only warn, ``columns`` those of the feed, and ``unused`` those that nothing was taken from.
+    (occurrences of files; groups of a STIX or MISP feed that are none of its rows, and what joins them); ``further`` of
+    the rows counted are further indicators of others. ``alarms`` are those that only warn, ``columns`` those of the
+    feed, and ``unused`` those that nothing was taken from.
     """
 
     indicators: pa.Table
@@ -59,11 +60,17 @@ class Reading:
     rejects: pa.Table
     counts: Mapping[str, Any]
     beside: int = 0
+    further: int = 0
     alarms: Sequence[Alarm] = ()
     notes: Sequence[str] = ()
     format: str = ""
     columns: Sequence[str] = ()
     unused: Sequence[str] = ()
+
+    @property
+    def rows(self) -> int:
+        """Rows of the feed, as it counts them itself."""
+        return int(self.counts["rows_read"]) - self.further
 
 
 def read(
@@ -140,10 +147,10 @@ def read(
             raise
         drifted = []
     if not is_partial:
-        rows, stated = reading.counts["rows_read"], stated_records(feed.comments) if feed else None
-        drifted += examine_rows(definition, rows, declared=stated, last=memory.last_rows)
+        stated = stated_records(feed.comments) if feed else None
+        drifted += examine_rows(definition, reading.rows, declared=stated, last=memory.last_rows)
     refuse(definition, drifted)
-    memory.learn(feed, reading.counts["rows_read"], is_partial=is_partial)
+    memory.learn(feed, reading.rows, is_partial=is_partial)
     reading = replace(reading, alarms=drifted)
     if groups and feed:
         reading = _with_groups(reading, feed)
@@ -174,6 +181,7 @@ def _of_indicators(feed: Feed, found: Normalised) -> Reading:
         **{**tables, "indicators": found.indicators, "occurrences": found.occurrences, "rejects": found.rejects},
         counts=asdict(found.counts),
         beside=found.occurrences.num_rows,
+        further=found.further,
         notes=found.notes,
         format=feed.format,
         columns=feed.columns,

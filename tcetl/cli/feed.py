@@ -49,7 +49,13 @@ def preview(
     if json:
         print_json(
             {"feed": feed, "format": reading.format, "columns": reading.columns, "unused": reading.unused}
-            | {**reading.counts, "groups": reading.groups.num_rows, "alarms": reading.alarms, "notes": reading.notes}
+            | {
+                **reading.counts,
+                "further": reading.further,
+                "groups": reading.groups.num_rows,
+                "alarms": reading.alarms,
+                "notes": reading.notes,
+            }
             | {"some_indicators": indicators, "first_groups": groups, "some_rejects": rejects}
         )
         return
@@ -91,7 +97,8 @@ def _print_counts(feed: str, reading: "Reading") -> None:
         "format": reading.format,
         "columns": ", ".join(reading.columns),
         "not used": ", ".join(reading.unused) or None,
-        "rows read": reading.counts["rows_read"],
+        "rows read": reading.rows,
+        "further": f"{reading.further:,} indicators beside those of the rows" if reading.further else None,
         "indicators": by_reason(reading.counts.get("indicators", {})),
         "groups": reading.groups.num_rows or None,
         "rejected": by_reason(reading.counts["rejected"]),

@@ -10,7 +10,7 @@ from tcetl.errors import FeedError
 from tcetl.feeds import PLACE, Feed
 from tcetl.indicators import classify, refang
 from tcetl.transform import vocabulary as words
-from tcetl.transform.exact import LONGEST_VALUE
+from tcetl.transform.exact import LONGEST_VALUE, settle_one
 from tcetl.transform.vocabulary import plain_name
 
 _SAMPLE: Final = 500
@@ -29,6 +29,7 @@ class ColumnMap:
         value_type: The type of all values, where no column says it.
         type: What declares each row's type.
         hashes: Further hashes of the file that the value identifies.
+        also: Columns with further indicators of a row, between commas, semicolons or blanks; each goes by its shape.
         description: What is said of the indicator in words.
         details: Go into the description with their names.
         source: Where it is reported.
@@ -52,6 +53,7 @@ class ColumnMap:
     value_type: str | None = None
     type: str | None = None
     hashes: Sequence[str] = ()
+    also: Sequence[str] = ()
     description: str | None = None
     details: Sequence[str] = ()
     source: str | None = None
@@ -111,6 +113,13 @@ def map_columns(feed: Feed, sample: pl.DataFrame) -> ColumnMap:
         value_type=None if kind else value_type,
         type=kind,
         hashes=[column for name, column in by_name.items() if name in words.HASH_NAMES and column != value],
+        also=[
+            column
+            for column in columns
+            if words.FURTHER_NAME.fullmatch(plain_name(column))
+            and column not in (value, kind)
+            and _share(sample, column)
+        ],
         description=_first(by_name, words.DESCRIPTION_NAMES),
         details=[column for column in columns if plain_name(column) in words.DETAIL_NAMES],
         source=_first(by_name, words.SOURCE_NAMES),
@@ -121,6 +130,21 @@ def map_columns(feed: Feed, sample: pl.DataFrame) -> ColumnMap:
         rating=_first(by_name, words.RATING_NAMES),
         tlp=_first(by_name, words.TLP_NAMES),
     )
+
+
+def left_over(sample: pl.DataFrame, taken: ColumnMap) -> list[str]:
+    """Return the columns of *sample* that hold indicators as well, but of which *taken* takes nothing.
+
+    Hosts alone do not count: names of malware (``win.example``) and of people are shaped like them.
+    """
+    return [
+        column
+        for column in sample.columns
+        if column not in {*PLACE, *taken.used()}
+        and plain_name(column) not in _REMARKS
+        and not _is_reference(sample, column)
+        and _share(sample, column, but="Host") >= _MOSTLY
+    ]
 
 
 def _unusable(feed: Feed, sample: pl.DataFrame) -> FeedError:
@@ -138,6 +162,14 @@ def _unusable(feed: Feed, sample: pl.DataFrame) -> FeedError:
 def _any(sample: pl.DataFrame, column: str) -> bool:
     """Tell whether any cell is an indicator by its shape; a column called ``value`` may hold anything."""
     return any(_shape(cell) for cell in sample[column])
+
+
+def _share(sample: pl.DataFrame, column: str, *, but: str | None = None) -> float:
+    """Return the share of cells that are valid indicators, or lists of them, of any type *but* one."""
+    cells = _cells(sample, column)
+    no = (None, but)
+    hits = sum(all(settle_one(part).type not in no for part in words.LISTED.split(cell.strip())) for cell in cells)
+    return hits / max(len(cells), 1)
 
 
 def _shape(cell: str) -> str | None:

@@ -43,7 +43,7 @@ class Merged:
 
     def __init__(self, rows: pl.DataFrame) -> None:
         self._rows = rows
-        place = [name for name in (FILE, ROW, POINTER) if name in rows.columns]
+        place = [name for name in (FILE, ROW, POINTER, "field") if name in rows.columns]
         keys = rows.select("type", "summary", *place).with_row_index(_AT).sort("type", "summary", *place)
         same = (pl.col("type") == pl.col("type").shift(1)) & (pl.col("summary") == pl.col("summary").shift(1))
         keys = keys.select(_AT, "type", *place, same.fill_null(value=False).alias("_same")).with_columns(
@@ -70,8 +70,8 @@ class Merged:
         )  # fmt: skip
 
     def duplicates(self) -> pl.DataFrame:
-        """Return the rows that merged into others: ``type``, ``summary``, ``raw``, their place and the ``reason``."""
-        place = [name for name in PLACE if name in self._rows.columns]
+        """Return the rows that merged into others: ``type``, ``summary``, ``raw``, where they stood, the ``reason``."""
+        place = [name for name in (*PLACE, "field") if name in self._rows.columns]
         rows = self._rows.select("type", "summary", "raw", *place)[self._again[_AT]]
         reason = pl.format("the same indicator as {}, which it was merged into", self._again["_into"])
         return rows.with_columns(reason.alias("reason"))

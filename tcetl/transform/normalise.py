@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 import pyarrow as pa
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from tcetl.errors import EmptyFeedError, FeedError, ReconciliationError
 from tcetl.feeds import Feed
 from tcetl.schema import FILE_OCCURRENCES, INDICATORS, empty_table
-from tcetl.transform.columns import ColumnMap, map_columns
+from tcetl.transform.columns import ColumnMap, left_over, map_columns
 from tcetl.transform.exact import CHANGES
 from tcetl.transform.files import join_files
 from tcetl.transform.merge import Merged
@@ -25,6 +25,9 @@ from tcetl.transform.user.dropped import DROPPED, reason_of, with_raw
 
 if TYPE_CHECKING:
     from tcetl.transform.user.feed_rows import FeedRows
+
+
+_UNTAKEN: Final = "column '{0}' holds indicators too, and none was taken from it: [columns] also = [\"{0}\"] takes them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,8 @@ class Normalised:
     ``indicators`` is a table of INDICATORS, unique, sorted by type and summary; ``rejects`` a table of REJECTS, one row
     per row that is no indicator (stages ``read`` and ``normalise``) or merged into one (stage ``duplicate``);
     ``occurrences`` a table of FILE_OCCURRENCES, of Files among the indicators. ``notes`` are sentences on what was
-    guessed or ignored, ``unused`` the feed's columns that nothing was taken from.
+    guessed or ignored, ``unused`` the feed's columns that nothing was taken from; ``further`` of the rows in ``counts``
+    are further indicators of other rows (`ColumnMap.also`).
     """
 
     indicators: pa.Table
@@ -60,6 +64,7 @@ class Normalised:
     occurrences: pa.Table
     counts: FeedCounts
     columns: ColumnMap
+    further: int = 0
     unused: Sequence[str] = ()
     notes: Sequence[str] = field(default=())
 
@@ -103,10 +108,11 @@ def normalise(
     notes = Notes()
     tables = Tables(feed, owner, notes)
     candidates: Candidates | None = None
+    untaken: list[str] = []
     good: list[pl.DataFrame] = []
     rejects: list[pa.Table] = []
     rejected: Counter[str] = Counter()
-    rows_read = 0
+    rows_read = further = 0
     for batch in feed.batches():
         rows_read += batch.rows_read
         rejected.update(batch.rejects["code"].to_pylist())
@@ -117,7 +123,10 @@ def normalise(
                 meant = (columns or map_columns(feed, frame)).with_roles(user.roles if user else {})
                 _check_columns(meant, frame, feed)
                 candidates = Candidates(meant, notes)
-            settled = settle(candidates.of(frame))
+                untaken = [] if columns else left_over(frame, meant)
+            said = candidates.of(frame)
+            further += said.height - frame.height
+            settled = settle(said)
             good.append(settled.good)
             rejected.update(settled.bad["code"].to_list())
             notes.add_each(settled.changed, "change", CHANGES)
@@ -164,14 +173,15 @@ def normalise(
         occurrences=occurrences,
         rejects=pa.concat_tables(rejects),
         counts=FeedCounts(
-            rows_read=rows_read,
+            rows_read=rows_read + further,
             rejected=dict(sorted(rejected.items())),
             duplicates=duplicates.height,
             indicators=merged.by_type,
         ),
         columns=candidates.columns,
+        further=further,
         unused=[column for column in feed.columns if column not in candidates.columns.used()],
-        notes=[*feed.notes, *notes.sentences()],
+        notes=[*feed.notes, *notes.sentences(), *(_UNTAKEN.format(name) for name in untaken)],
     )
 
 

@@ -9,6 +9,7 @@ from tcetl.feeds import PLACE, ROW
 from tcetl.transform import tlp
 from tcetl.transform.attributes import column_of
 from tcetl.transform.columns import ColumnMap
+from tcetl.transform.further import FIELD, with_further
 from tcetl.transform.moments import WHAT as DATE
 from tcetl.transform.moments import begins_with_day, moments
 from tcetl.transform.notes import Notes
@@ -28,7 +29,8 @@ class Candidates:
 
     Columns: the place (``_row``, ``_pointer``, ``_file``), ``raw`` (the cell), ``value`` (with further hashes of the
     same file), ``declared`` (the feed's word for the type, or null), and of ``description``, the roles in `_PLAIN` and
-    the attributes (`column_of`) those that the feed has.
+    the attributes (`column_of`) those that the feed has; ``field``, the column that the cell is of, where rows have
+    further indicators.
     """
 
     def __init__(self, columns: ColumnMap, notes: Notes) -> None:
@@ -38,13 +40,15 @@ class Candidates:
         self._day_first: dict[str, bool] = {}
 
     def of(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Return the candidates of one raw frame, row by row."""
+        """Return the candidates of one raw frame, row by row; the further indicators of all rows behind them."""
         at = self.columns
+        frame = with_further(frame, at, self._notes)
         said = frame.select(
             *(pl.col(name) for name in PLACE if name in frame.columns),
             pl.col(at.value).alias("raw"),
             self._value().alias("value"),
-            (text_of(at.type) if at.type else pl.lit(at.value_type, dtype=pl.String)).alias("declared"),
+            self._declared().alias("declared"),
+            *([pl.col(FIELD).alias("field")] if at.also else []),
             *([self._description(frame)] if at.description or at.details else []),
             *(text_of(column).alias(role) for role, column in self._roles.items()),
             *(text_of(column).alias(column_of(column)) for column in at.attributes),
@@ -62,6 +66,11 @@ class Candidates:
         if role not in self._day_first and (found := begins_with_day(cells)) is not None:
             self._day_first[role] = found
         return moments(cells, day_first=self._day_first.get(role))
+
+    def _declared(self) -> pl.Expr:
+        """The feed's word for the type of a row's own indicator; a further one has none."""
+        word = text_of(self.columns.type) if self.columns.type else pl.lit(self.columns.value_type, dtype=pl.String)
+        return pl.when(pl.col(FIELD) == self.columns.value).then(word) if self.columns.also else word
 
     def _value(self) -> pl.Expr:
         """The value cell; where it is a hash, the other hashes of the file behind it."""

@@ -84,10 +84,14 @@ class Tables:
         return pa.Table.from_batches(batches, schema=FILE_OCCURRENCES)
 
     def rejects(self, frame: pl.DataFrame, **constants: str) -> pa.Table:
-        """Return rows with ``raw``, their place and any further columns of REJECTS; *constants* stand in every row."""
+        """Return rows with ``raw``, their place and any further columns of REJECTS.
+
+        *constants* stand in every row of a frame that does not have them as columns.
+        """
         constants |= {"source": self._feed.name, "owner_name": self._owner}
         if FILE not in frame.columns:
             constants["file"] = self._feed.file
+        constants = {name: value for name, value in constants.items() if name not in frame.columns}
         batches = []
         for piece in frame.rename(_PLACES, strict=False).iter_slices(_ROWS):
             made = {name: self._constant(value, pa.string(), piece.height) for name, value in constants.items()}

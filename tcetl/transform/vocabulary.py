@@ -29,6 +29,13 @@ TYPE_NAMES: Final = ("type", "ioc_type", "indicator_type", "observable_type", "v
 HASH_NAMES: Final[dict[str, str]] = {
     "md5": "md5", "md5_hash": "md5", "sha1": "sha1", "sha1_hash": "sha1", "sha256": "sha256", "sha256_hash": "sha256",
 }  # fmt: skip
+# Column names of further indicators of a row, in `plain_name`: where its file calls, what it loads.
+FURTHER_NAME: Final = re.compile(
+    r"(?:\w+_)?(?:c2|cnc|c_c|c_and_c)s?(?:_?(?:servers?|hosts?|hostnames?|domains?|ips?|addresse?s?|urls?|uris?))?"
+    r"|(?:\w+_)?(?:payload|template)_(?:host|hostname|domain|ip|url|uri|hash|sha256)"
+)
+LISTED: Final = re.compile(r"[,;\s]+")
+"""What stands between the values of a cell of several."""
 DESCRIPTION_NAMES: Final = ("description", "comment", "comments", "note", "notes", "desc")
 SOURCE_NAMES: Final = (
     "urlhaus_link",

@@ -139,3 +139,56 @@ def test_a_date_with_slashes_means_what_its_column_shows(tmp_path):
     unclear = normalised(tmp_path, "url,first_seen\nhttp://a.example/,1/2/2023\n", None)
     assert unclear.indicators["first_seen"].to_pylist() == [None]
     assert "which is the day" in unclear.notes[0]
+
+
+FILE, PAYLOAD = f"{1:064x}", f"{2:064x}"
+FURTHER = [
+    f'{FILE},{MD5},doc.exe,"evil[.]example, 192.0.2.7",{PAYLOAD}',
+    f"{3:064x},,b.exe,gate.example (compromised site),",
+    f"{4:064x},,c.exe,[CORRUPT],n/a",
+    f'{5:064x},,d.exe,"hxxp://evil[.]example/a,b;c,http://evil.example/d",',
+    f"{6:064x},,e.exe,Unknown,{PAYLOAD}",
+]
+
+
+def test_servers_and_payloads_of_a_file_are_indicators_of_their_own(tmp_path):
+    result = normalised(tmp_path, "SHA256,MD5,File Name,C2 Server,Payload Hash\n" + "\n".join(FURTHER) + "\n", None)
+    assert result.columns.also == ["C2 Server", "Payload Hash"]
+    rows = {row["summary"]: row for row in result.indicators.to_pylist()}
+    assert {summary: row["type"] for summary, row in rows.items() if row["type"] != "File"} == {
+        "evil.example": "Host",
+        "192.0.2.7": "Address",
+        "gate.example": "Host",
+        "http://evil.example/a,b;c": "URL",
+        "http://evil.example/d": "URL",
+    }
+    assert rows[PAYLOAD.upper()]["md5"] is None  # the hashes of the row are those of its own file
+    assert rows["evil.example"]["origin"]["row"] == 2
+    assert (result.counts.rows_read, result.further) == (13, 8)
+    rejects = [(row["row"], row["field"], row["code"], row["raw"]) for row in result.rejects.to_pylist()]
+    assert rejects == [
+        (4, "C2 Server", "not-an-indicator", "[CORRUPT]"),
+        (6, "Payload Hash", "duplicate", PAYLOAD),
+    ]
+    assert "C2 Server" not in result.unused
+    assert any("remark in brackets" in note for note in result.notes)
+
+
+def test_a_duplicate_within_a_row_names_its_column(tmp_path):
+    text = "ioc,type,C2Domain\nevil.example,domain,evil.example\n"
+    (duplicate,) = normalised(tmp_path, text, None).rejects.to_pylist()
+    assert (duplicate["code"], duplicate["field"], duplicate["row"]) == ("duplicate", "ioc", 2)
+
+
+def test_further_indicators_go_by_their_shape_beside_a_declared_type(tmp_path):
+    columns = ColumnMap(value="link", value_type="URL", also=["on"], file_name="name")
+    result = normalised(tmp_path, "link,on,name\nhttp://a.example/x,192.0.2.1 b.example,x.exe\n", columns)
+    assert result.indicators["type"].to_pylist() == ["Address", "Host", "URL"]
+
+
+def test_columns_of_indicators_that_none_was_taken_from_are_noted(tmp_path):
+    rows = "".join(f"192.0.2.{n},win.sample{n},198.51.100.{n},07:13:{n + 10},0.{n}\n" for n in range(1, 9))
+    result = normalised(tmp_path, "ip,family,resolver,at,score\n" + rows, None)
+    (note,) = result.notes
+    assert "'resolver' holds indicators too" in note
+    assert normalised(tmp_path, "ip,resolver\n192.0.2.1,198.51.100.1\n", ColumnMap(value="ip")).notes == []

@@ -36,10 +36,11 @@ def test_what_the_table_says_of_a_feed_is_so(name):
     feed = open_feed(FEEDS / name.removesuffix("/"))
     result = normalise(feed, owner="O")
     counts = result.counts
+    further = f" + {result.further:,}" if result.further else ""
     found = [
         f"`{name}`",
         feed.format,
-        f"{counts.rows_read:,}",
+        f"{counts.rows_read - result.further:,}{further}",
         counted(counts.indicators),
         f"{counts.duplicates:,}",
         counted(counts.rejected),
