@@ -98,7 +98,7 @@ def _print_counts(feed: str, reading: "Reading") -> None:
         "columns": ", ".join(reading.columns),
         "not used": ", ".join(reading.unused) or None,
         "rows read": reading.rows,
-        "further": f"{reading.further:,} indicators beside those of the rows" if reading.further else None,
+        "further": f"{reading.further:,} values beside those of the rows" if reading.further else None,
         "indicators": by_reason(reading.counts.get("indicators", {})),
         "groups": reading.groups.num_rows or None,
         "rejected": by_reason(reading.counts["rejected"]),

@@ -108,7 +108,6 @@ def normalise(
     notes = Notes()
     tables = Tables(feed, owner, notes)
     candidates: Candidates | None = None
-    untaken: list[str] = []
     good: list[pl.DataFrame] = []
     rejects: list[pa.Table] = []
     rejected: Counter[str] = Counter()
@@ -123,7 +122,7 @@ def normalise(
                 meant = (columns or map_columns(feed, frame)).with_roles(user.roles if user else {})
                 _check_columns(meant, frame, feed)
                 candidates = Candidates(meant, notes)
-                untaken = [] if columns else left_over(frame, meant)
+                notes.say(() if columns else map(_UNTAKEN.format, left_over(frame, meant)))
             said = candidates.of(frame)
             further += said.height - frame.height
             settled = settle(said)
@@ -181,7 +180,7 @@ def normalise(
         columns=candidates.columns,
         further=further,
         unused=[column for column in feed.columns if column not in candidates.columns.used()],
-        notes=[*feed.notes, *notes.sentences(), *(_UNTAKEN.format(name) for name in untaken)],
+        notes=[*feed.notes, *notes.sentences()],
     )
 
 

@@ -1,6 +1,7 @@
 """What a person should know of how a feed was taken: small losses, counted, with the rows where they can be seen."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from typing import Final
 
 import polars as pl
@@ -16,6 +17,7 @@ class Notes:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._rows: defaultdict[str, list[int]] = defaultdict(list)
+        self._said: list[str] = []
 
     def add(self, sentence: str, rows: pl.Series) -> None:
         """Count *rows*, which are row numbers, under *sentence*, which completes "12 …"."""
@@ -31,13 +33,18 @@ class Notes:
         """Count *count* more under *sentence*, which have no rows to be shown."""
         self._counts[sentence] += count
 
+    def say(self, sentences: Iterable[str]) -> None:
+        """Add whole *sentences*, of which nothing is counted."""
+        self._said += sentences
+
     def sentences(self) -> list[str]:
-        """Return every sentence with its count and examples, sorted."""
-        return [
+        """Return every sentence with its count and examples, sorted; behind them those without a count."""
+        counted = [
             f"{count:,} {sentence}{_examples(self._rows[sentence], count)}"
             for sentence, count in sorted(self._counts.items())
             if count
         ]
+        return counted + self._said
 
 
 def _examples(rows: list[int], count: int) -> str:
