@@ -1,7 +1,7 @@
 """The body of a streamed answer as a readable stream that says what went wrong, and at which byte."""
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import requests
 import urllib3.exceptions
@@ -11,6 +11,9 @@ from tcetl.reasons import reason_of
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+
+_MOST: Final = 1 << 20
+"""Bytes that are read at once: larger ones come in memory that the kernel must clear each time."""
 
 
 class Download(io.RawIOBase):
@@ -45,7 +48,7 @@ class Download(io.RawIOBase):
         """
         view = memoryview(buffer).cast("B")
         try:
-            data = self._response.raw.read(len(view), decode_content=True)
+            data = self._response.raw.read(min(len(view), _MOST), decode_content=True)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise DamagedDocumentError(
                 f"{self._what} broke off after {self.offset:,} bytes: {reason_of(error)}",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self, TypeAlias
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -15,7 +15,6 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
-from upath import UPath
 
 import tcetl
 from tcetl.client.answers import error_of, is_html
@@ -25,6 +24,9 @@ from tcetl.client.retry import Pacer, may_repeat, wait
 from tcetl.config import Settings
 from tcetl.errors import ApiError, ConfigError
 
+if TYPE_CHECKING:
+    from upath import UPath
+
 logger = logging.getLogger(__name__)
 
 CONNECTIONS: Final = 16
@@ -32,7 +34,7 @@ CONNECTIONS: Final = 16
 
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110 section 9.2.2
 
-Body = bytes | Path | UPath
+Body: TypeAlias = "bytes | Path | UPath"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class _Call:
     method: str
     path: str
     url: str
-    body: Body | None
+    body: "Body | None"
     headers: dict[str, str]
     stream: bool
 
@@ -82,7 +84,7 @@ class Session:
         *,
         params: Mapping[str, Any] | None = None,
         json: Any = None,
-        data: Body | None = None,
+        data: "Body | None" = None,
         content_type: str | None = None,
         stream: bool = False,
         safe_to_repeat: bool | None = None,

@@ -15,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcetl.client.report import ReportReader, cutting, indicator_batch
+from tcetl.client.report.parsing import parse
+from tcetl.client.report.seen import Seen
 from tcetl.client.report.wire import ITEM
 from tcetl.errors import DamagedDocumentError
 from tcetl.schema import INDICATORS, REJECTS
@@ -457,6 +459,36 @@ def test_a_record_of_many_blocks() -> None:
     for block_size in (1000, 1 << 16, 1 << 22):
         rows, _ = read(document, block_size=block_size)
         assert [len(row["description"] or "") for row in rows] == [0, 280_000, 0, 280_000]
+
+
+def test_keys_that_come_up_late() -> None:
+    """The parser looks for the keys that came up so far, at first for none: each that comes later has its value."""
+    plain = {"ownerName": "O", "type": "Mutex", "summary": "m"}
+    later: list[dict[str, Any]] = [
+        {},
+        {"rating": None},
+        {"tag": [{"name": "T"}]},
+        {"rating": 3, "attribute": []},
+        {"tag": [{"name": "T", "webLink": "https://tc.example/t"}], "attribute": [{"type": "A", "value": None}]},
+        {"attribute": [{"type": "A", "value": "v", "displayed": True}], "securityLabel": [{"name": "Internal"}]},
+        {"lastSeen": "2026-01-31T00:00:00Z", "unheardOf": [1]},
+    ]
+    records = [plain | more for more in later for _ in range(3)]
+    document = json.dumps({"indicator": records}).encode()
+    rows, _ = read(document, block_size=1)
+    assert [comparable(row) for row in rows] == [expected(record) for record in records]
+    assert read(document) == (rows, [])
+
+
+@pytest.mark.parametrize("item", [ITEM_TEXT, b'{"ownerName":"O","type":"Mutex","summary":"m","rating":null}'])
+def test_keys_are_learnt_once(item: bytes) -> None:
+    document = cutting.PREFIX + item + cutting.SUFFIX
+    seen = Seen()
+    for _ in range(2):
+        parse(document, seen=seen)
+    before = seen.options
+    parse(document, seen=seen)
+    assert seen.options is before
 
 
 def test_blocks_are_bounded() -> None:

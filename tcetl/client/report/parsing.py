@@ -10,16 +10,15 @@ import pyarrow as pa
 import pyarrow.json
 
 from tcetl.client.report.constants import offsets
-from tcetl.client.report.cutting import LIST, PREFIX, SUFFIX, NotJsonError, split
+from tcetl.client.report.cutting import PREFIX, SUFFIX, NotJsonError, split
 from tcetl.client.report.leftovers import leftover
 from tcetl.client.report.mending import UnusableError, mend
+from tcetl.client.report.seen import Seen, filled, strict
 from tcetl.client.report.wire import ITEM, indicators, is_plain
 from tcetl.errors import NOT_JSON, DamagedDocumentError
 
-_NAME: Final = LIST.decode()
-_SCHEMA: Final = pa.schema([pa.field(_NAME, pa.list_(ITEM))])
-_KNOWN_ONLY: Final = pa.json.ParseOptions(explicit_schema=_SCHEMA, unexpected_field_behavior="error")
-_KNOWN: Final = pa.json.ParseOptions(explicit_schema=_SCHEMA, unexpected_field_behavior="ignore")
+_KNOWN_ONLY: Final = strict(ITEM)
+_KNOWN: Final = pa.json.ParseOptions(explicit_schema=_KNOWN_ONLY.explicit_schema, unexpected_field_behavior="ignore")
 _ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _START: Final = len(PREFIX)
 
@@ -42,14 +41,23 @@ class Parsed:
     count: int
 
 
-def parse(document: bytes, exported_at: datetime | None = None) -> Parsed:
+def parse(document: bytes, exported_at: datetime | None = None, seen: Seen | None = None) -> Parsed:
     """Parse *document*, which holds items and nothing else; see :class:`tcetl.client.report.cutting.Block`.
 
+    Args:
+        document: The items.
+        exported_at: When the platform made the list.
+        seen: The keys of the same list's other documents; those of this one are added.
+
     Raises:
-        NotJsonError: It is not.
+        NotJsonError: It is not JSON.
     """
-    # Unknown keys are usually in every item or in none, so that this fails at the first one.
-    items = _read(document, _KNOWN_ONLY)
+    items = _read(document, seen.options) if seen else None
+    if items is None:
+        # Unknown keys are usually in every item or in none, so that this fails at the first one.
+        items = _read(document, _KNOWN_ONLY)
+        if items is not None and seen:
+            seen.add(items)
     if items is not None:
         return Parsed(indicators(items, None, exported_at), [], len(items))
     content = document[_START : -len(SUFFIX)]
@@ -102,7 +110,7 @@ def _read(document: bytes, options: pa.json.ParseOptions) -> pa.StructArray | No
         return None
     if table.num_rows != 1:
         return None
-    items = table.column(0).chunk(0).flatten()
+    items = filled(table.column(0).chunk(0).flatten())
     return items if is_plain(items) else None
 
 

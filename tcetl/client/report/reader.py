@@ -10,14 +10,15 @@ import pyarrow as pa
 
 from tcetl.client.report.cutting import Block, Cutter, NotJsonError, SupportsReadInto
 from tcetl.client.report.parsing import Parsed, Reject, parse
+from tcetl.client.report.seen import Seen
 from tcetl.errors import DamagedDocumentError
 from tcetl.schema import REJECTS
 
 THREADS: Final = 2
 """Threads that parse."""
 
-IN_FLIGHT: Final = 4
-"""Blocks read ahead of the one that is taken."""
+IN_FLIGHT: Final = 8
+"""Blocks read ahead of the one that is taken: enough to parse while a row group is being written."""
 
 MOST_REJECTS: Final = 10_000
 """Records that may be unusable before the document is not taken for a report any more."""
@@ -57,6 +58,7 @@ class ReportReader:
         self.rows = 0
         self._cutter = Cutter(stream.readinto, block_size=block_size, expected_bytes=expected_bytes)
         self._exported_at = exported_at
+        self._seen = Seen()
         self._on_progress = on_progress
         self._items = 0
         self._rejects: list[dict[str, Any]] = []
@@ -103,7 +105,7 @@ class ReportReader:
                 if block is None:
                     ended = True
                 else:
-                    ahead.append((block, pool.submit(parse, block.document, self._exported_at)))
+                    ahead.append((block, pool.submit(parse, block.document, self._exported_at, self._seen)))
             if not ahead:
                 break
             block, future = ahead.popleft()

@@ -161,12 +161,17 @@ def _labels(lists: pa.ListArray) -> pa.ListArray:
 
 def _file_hashes(columns: dict[str, Any]) -> dict[str, pa.Array]:
     """Hashes in lower case: those given by key, and those in the summary of a File."""
-    summaries = pc.utf8_lower(pc.if_else(pc.equal(columns["type"], _FILE), columns["summary"], _NOTHING))
-    hashes = {}
-    for name, pattern in _HASHES.items():
-        given = pc.utf8_lower(pc.if_else(pc.equal(columns[name], _EMPTY), _NOTHING, columns[name]))
-        hashes[name] = pc.coalesce(given, pc.struct_field(pc.extract_regex(summaries, pattern=pattern), "hash"))
-    return hashes
+    hashes = {
+        name: pc.utf8_lower(pc.if_else(pc.equal(columns[name], _EMPTY), _NOTHING, columns[name])) for name in _HASHES
+    }
+    files = pc.equal(columns["type"], _FILE)
+    if not pc.any(files).as_py():
+        return hashes  # looking for patterns in nothing takes its time
+    summaries = pc.utf8_lower(pc.if_else(files, columns["summary"], _NOTHING))
+    return {
+        name: pc.coalesce(hashes[name], pc.struct_field(pc.extract_regex(summaries, pattern=pattern), "hash"))
+        for name, pattern in _HASHES.items()
+    }
 
 
 def _tlp(labels: pa.ListArray) -> pa.Array:
