@@ -2,7 +2,8 @@
 
 Rows are one struct column, encoded to JSON at once. polars writes a null as ``"key":null``, and the platform should not
 see keys that were never set, so those are cut out of the text afterwards. That is exact, not a heuristic: inside a JSON
-string a quote is always escaped, so ``,"rating":null`` can only be the key itself.
+string a quote is always escaped, so a quote that follows a comma and stands before a letter begins a key, and
+``,"rating":null`` can only be the key itself.
 """
 
 import re
@@ -21,8 +22,8 @@ Labels = Mapping[str, tuple[str, str]]
 """Security labels that the platform may have to make: name → color, description."""
 
 _COLOR: Final = re.compile("[0-9A-Fa-f]{6}")
-_INSIDE: Final = ("value", "source", "displayed", "pinned", "securityLabel", "color", "description", "path", "date")
-_LEADING: Final = ("fileName", "path")  # null, they may be the first in their object: a comma follows, none is before
+_NULLS: Final = r'(,"[A-Za-z0-9_ ]+":null)+'
+_LEADING_NULLS: Final = r'\{("[A-Za-z0-9_ ]+":null,)+'
 
 
 def labels_of(table: pa.Table | None) -> Labels:
@@ -41,17 +42,15 @@ def labels_of(table: pa.Table | None) -> Labels:
 def encode(keys: pl.DataFrame) -> pl.Series:
     """Return each row of *keys*, a column per key, as a JSON object without its nulls.
 
-    Where the first key is null, the second must not be.
+    No object may be all nulls, the row's own or one in a list.
     """
-    nulls = {key: keys[key].null_count() for key in keys.columns}
-    used = [key for key, count in nulls.items() if count < keys.height]
-    gone = {f',"{key}":null' for key in used if nulls[key]} | {f'"{key}":null,' for key in used[:1] if nulls[key]}
-    if any(isinstance(keys.schema[key], pl.List) for key in used):
-        gone |= {f',"{key}":null' for key in _INSIDE} | {f'"{key}":null,' for key in _LEADING}
+    used = [key.name for key in keys if key.null_count() < keys.height]
     encoded = keys.select(pl.struct(used).struct.json_encode().alias("json"))["json"]
-    if not (gone and encoded.str.contains(":null", literal=True).any()):  # seldom, and looking is quicker than cutting
+    if not encoded.str.contains(":null", literal=True).any():  # looking is quicker than cutting
         return encoded
-    return encoded.str.replace_many(sorted(gone), [""] * len(gone))
+    if keys[used[0]].null_count() or any(isinstance(keys.schema[key], pl.List) for key in used):
+        encoded = encoded.str.replace_all(_LEADING_NULLS, "{")
+    return encoded.str.replace_all(_NULLS, "")
 
 
 def moment(column: str, key: str) -> pl.Expr:
