@@ -1,13 +1,15 @@
 """Records in the order of their identity, however many there are, in bounded memory.
 
-Few are sorted in memory. Many are written aside as they come, parted by sampled keys into ranges of a size that can be
-sorted in memory, and sorted range by range; equal identities meet in the same range.
+Rows that are in order already are made into records as these are asked for. Others are written aside in sorted runs,
+and these are merged: what lies between two keys is read of every run, and sorted together.
 """
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,146 +17,150 @@ import polars as pl
 import pyarrow as pa
 
 from tcetl.errors import LoadError
+from tcetl.load.records import COLUMNS
 
-_ROWS: Final = 50_000
-_BYTES: Final = 64_000_000
-"""Records, and bytes of their JSON, that are sorted in memory at once."""
-_MOST_RANGES: Final = 200
-"""Files open at once; above that ranges grow with the data."""
-_SAMPLE: Final = 100
-"""One key in so many is looked at for the bounds of the ranges."""
-_WINDOW: Final = 10_000
-_OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
+KEYS: Final = ["type", "summary"]
+"""The identity of an indicator in its owner, by which records are sorted."""
+_PIECES: Final = 25
+"""Pieces that a run is written in; as many, of whatever runs, are sorted together."""
+_WRITTEN: Final = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 _PLAIN: Final = pl.CompatLevel.oldest()  # a view of text would take all of the text it was cut from along
 
+_Key = tuple[str, str]
+_Piece = tuple[int, _Key]
+"""Its number in the file, and the key that it begins with."""
 
-@dataclass
-class Ordered:
+
+class Ordered(ABC):
     """Records in :data:`tcetl.load.records.COLUMNS`, ``rows`` of them, to be read in order as often as needed."""
 
-    rows: int = 0
-    _ranges: list[pl.DataFrame | Path] = field(default_factory=list)
+    rows: int
 
-    def windows(self) -> Iterator[pl.DataFrame]:
+    @abstractmethod
+    def frames(self) -> Iterator[pl.DataFrame]:
         """Yield the records sorted by type and summary, some at a time.
 
         Raises:
             LoadError: One is there twice.
         """
-        for frame in self._frames():
-            in_order = frame.sort("type", "summary")
-            _check_unique(in_order)
-            yield from in_order.iter_slices(_WINDOW)
 
+    @abstractmethod
     def summaries(self, type_: str) -> pl.Series:
         """The summaries of all records of *type_*, in no order."""
-        found = [frame.filter(type=type_)["summary"] for frame in self._frames()]
-        return pl.concat(found) if found else pl.Series(dtype=pl.String)
-
-    def _frames(self) -> Iterator[pl.DataFrame]:
-        for each in self._ranges:
-            if isinstance(each, pl.DataFrame):
-                yield each
-            elif parts := list(_read(each)):
-                yield pl.concat(parts)
 
 
 @contextmanager
-def ordered(records: Iterable[pl.DataFrame]) -> Iterator[Ordered]:
-    """Take in *records*, in any order and frames, and give them in order for the block.
+def ordered(
+    rows: pa.Table | Iterable[pa.RecordBatch], records: Callable[[Iterable[pa.RecordBatch]], Iterable[pl.DataFrame]]
+) -> Iterator[Ordered]:
+    """Give the records of *rows* in order for the block.
 
-    More than fit in memory at once lie in a temporary folder meanwhile.
+    More than one frame of them lies in a temporary folder meanwhile, unless *rows* is a table that is in order.
+
+    Args:
+        rows: INDICATORS in any order.
+        records: Makes the records of rows, in frames that each are sorted and fit in memory.
     """
-    frames = (part for frame in records for part in frame.iter_slices(_WINDOW))
-    few: list[pl.DataFrame] = []
-    rows = size = 0
-    for frame in frames:
-        few.append(frame)
-        rows += frame.height
-        size += _size(frame)
-        if rows > _ROWS or size > _BYTES:
-            break
-    else:
-        yield Ordered(rows, [pl.concat(few)] if few else [])
-        return
+    if isinstance(rows, pa.Table):
+        keys, rows = pl.DataFrame(rows.select(KEYS)), rows.to_batches()
+        if in_order(keys):
+            yield _AsTheyAre(keys, partial(records, rows))
+            return
     with tempfile.TemporaryDirectory(prefix="tcetl-plan-") as folder:
-        yield _written_aside(Path(folder), few, frames)
+        yield _Runs(iter(records(rows)), Path(folder) / "runs.arrow")
 
 
-def _written_aside(folder: Path, few: list[pl.DataFrame], rest: Iterator[pl.DataFrame]) -> Ordered:
-    """Write the frames of *few*, which is emptied, and the *rest* to files of ranges in *folder*."""
-    aside, sampled = folder / "all.arrow", list[str]()
-    rows = size = 0
-    with ExitStack() as opened:
-        stream = None
-        for source in (_emptying(few), rest):
-            for frame in source:
-                stream = stream or opened.enter_context(_writer(aside, frame))
-                _write(stream, frame)
-                keys = _keys(frame)
-                sampled += keys.filter(keys.hash() % _SAMPLE == 0).to_list()  # not by place: feeds have rhythms
-                rows, size = rows + frame.height, size + _size(frame)
-    ranges = min(max(-(-rows // _ROWS), -(-size // _BYTES)), _MOST_RANGES)
-    known = pl.Series(sampled, dtype=pl.String).sort()
-    bounds = known.gather([len(known) * number // ranges for number in range(1, ranges) if len(known)])
-    return Ordered(rows, _part(aside, folder, bounds))
+def in_order(rows: pl.DataFrame) -> bool:
+    """Whether *rows* are sorted by type and summary, and none is there twice."""
+    type_, summary = (pl.col(key) for key in KEYS)
+    after = (type_ > type_.shift()) | ((type_ == type_.shift()) & (summary > summary.shift()))
+    return bool(rows.select(after.all()).item())
 
 
-def _emptying(few: list[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    while few:
-        yield few.pop(0)
+class _AsTheyAre(Ordered):
+    """The records of rows that are in order."""
+
+    def __init__(self, keys: pl.DataFrame, records: Callable[[], Iterable[pl.DataFrame]]) -> None:
+        self.rows = keys.height
+        self._keys = keys
+        self._records = records
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        yield from self._records()
+
+    def summaries(self, type_: str) -> pl.Series:
+        return self._keys.filter(type=type_)["summary"]
 
 
-def _part(aside: Path, folder: Path, bounds: pl.Series) -> list[pl.DataFrame | Path]:
-    """Part the records of the file *aside* into files of the ranges between *bounds*, in order, and remove it."""
-    paths = [folder / f"{number}.arrow" for number in range(len(bounds) + 1)]
-    with ExitStack() as opened:
-        streams: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
-        for frame in _joined(_read(aside)):
-            numbers = bounds.search_sorted(_keys(frame), side="right").alias("range")
-            parts = frame.with_columns(numbers).partition_by("range", as_dict=True, include_key=False)
-            for (number,), part in parts.items():
-                if number not in streams:
-                    streams[number] = opened.enter_context(_writer(paths[number], part))
-                _write(streams[number], part)
-    aside.unlink()
-    return [path for path in paths if path.exists()]
+class _Runs(Ordered):
+    """Sorted runs of records in one file, which has each of them in pieces."""
+
+    def __init__(self, runs: Iterable[pl.DataFrame], path: Path) -> None:
+        self.rows = 0
+        self._path = path
+        self._pieces: list[list[_Piece]] = []  # of every run
+        number = 0
+        with ExitStack() as stack:
+            writer = None
+            for run in runs:
+                table = run.to_arrow(compat_level=_PLAIN)
+                writer = writer or stack.enter_context(pa.ipc.new_file(str(path), table.schema, options=_WRITTEN))
+                size = -(-run.height // _PIECES)
+                writer.write_table(table, max_chunksize=size)
+                self._pieces.append(list(enumerate(run.select(KEYS).gather_every(size).rows(), number)))
+                number += len(self._pieces[-1])
+                self.rows += run.height
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        firsts = sorted(first for pieces in self._pieces for _, first in pieces)
+        with self._opened(COLUMNS) as read:
+            runs = [_Run(read, pieces) for pieces in self._pieces]
+            for bound in (*firsts[_PIECES::_PIECES], None):
+                if parts := [part for run in runs for part in run.before(bound)]:
+                    frame = pl.concat(parts).sort(KEYS)
+                    _check_unique(frame)
+                    yield frame
+
+    def summaries(self, type_: str) -> pl.Series:
+        with self._opened(KEYS) as read:
+            found = [read(number).filter(type=type_)["summary"] for pieces in self._pieces for number, _ in pieces]
+        return pl.concat([pl.Series(dtype=pl.String), *found])
+
+    @contextmanager
+    def _opened(self, columns: Iterable[str]) -> Iterator[Callable[[int], pl.DataFrame]]:
+        """Give a function that reads *columns* of a piece, by its number."""
+        if not self._pieces:
+            yield lambda _: pl.DataFrame()
+            return
+        options = pa.ipc.IpcReadOptions(included_fields=[COLUMNS.index(name) for name in columns])
+        with pa.OSFile(str(self._path)) as source, pa.ipc.open_file(source, options=options) as file:
+            yield lambda number: pl.DataFrame(file.get_batch(number))
 
 
-def _joined(frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """*frames* in larger ones, which are parted into fewer pieces."""
-    size, several = 0, list[pl.DataFrame]()
-    for frame in frames:
-        several.append(frame)
-        size += _size(frame)
-        if size > _BYTES // 16:
-            yield pl.concat(several)
-            size, several = 0, []
-    if several:
-        yield pl.concat(several)
+class _Run:
+    """What nobody has taken yet of a run."""
+
+    def __init__(self, read: Callable[[int], pl.DataFrame], pieces: Iterable[_Piece]) -> None:
+        self._read = read
+        self._pieces = deque(pieces)
+        self._begun = pl.DataFrame()  # what is left of a piece that is read already
+
+    def before(self, bound: _Key | None) -> Iterator[pl.DataFrame]:
+        """Take the records before *bound*; all for None."""
+        while self._begun.height or (self._pieces and (bound is None or self._pieces[0][1] < bound)):
+            piece = self._begun if self._begun.height else self._read(self._pieces.popleft()[0])
+            count = piece.height if bound is None else _before(piece, bound)
+            yield piece[:count]
+            self._begun = piece[count:]
+            if self._begun.height:
+                return
 
 
-def _writer(path: Path, frame: pl.DataFrame) -> pa.ipc.RecordBatchStreamWriter:
-    return pa.ipc.new_stream(str(path), frame.head(0).to_arrow(compat_level=_PLAIN).schema, options=_OPTIONS)
-
-
-def _write(stream: pa.ipc.RecordBatchStreamWriter, frame: pl.DataFrame) -> None:
-    stream.write_table(frame.to_arrow(compat_level=_PLAIN))
-
-
-def _read(path: Path) -> Iterator[pl.DataFrame]:
-    with pa.ipc.open_stream(str(path)) as stream:
-        for batch in stream:
-            yield pl.DataFrame(batch)
-
-
-def _size(frame: pl.DataFrame) -> int:
-    return int(frame["json"].str.len_bytes().cast(pl.Int64).sum())
-
-
-def _keys(frame: pl.DataFrame) -> pl.Series:
-    """The identities as single values that sort alike: no type holds a NUL, and none sorts before it."""
-    return frame.select(pl.concat_str("type", pl.lit("\0"), "summary")).to_series()
+def _before(piece: pl.DataFrame, bound: _Key) -> int:
+    """How many records of the sorted *piece* come before *bound*."""
+    type_, summary = (pl.col(key) for key in KEYS)
+    before = (type_ < bound[0]) | ((type_ == bound[0]) & (summary < bound[1]))
+    return int(piece.select(before.sum()).item())
 
 
 def _check_unique(keys: pl.DataFrame) -> None:

@@ -8,8 +8,10 @@ refers to what is not there yet, whatever chunks things are in: first groups and
 then associations, and the files of groups.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -41,6 +43,8 @@ WAVE_OF: Final[dict[Kind, int]] = {"group": 0, "indicator": 0, "association": 1,
 """The wave that each kind of record goes in, in the order in which they are planned."""
 WAVES: Final = tuple(sorted(set(WAVE_OF.values())))
 """The waves, in the order in which they are loaded."""
+
+_REPETITIVE: Final = ["type", "source", "file"]  # the other columns of origins are no smaller with a dictionary
 
 
 def plan(
@@ -91,7 +95,8 @@ def plan(
     refusals = Refusals(settings.owner)
     found = occurrence_records.settle(occurrences, refusals)
     by_file = occurrence_records.by_file(found)
-    with ordered(indicator_records.records(indicators, by_file, known, delete=delete)) as in_order:
+    records = partial(indicator_records.records, occurrences=by_file, labels=known, delete=delete)
+    with ordered(indicators, records) as in_order:
         others = sum(table.num_rows for table in (groups, associations, occurrences))
         _check_counts(counts, in_order.rows + others)
         settled = group_records.settle(groups, settings.owner, refusals, known, delete=delete)
@@ -101,7 +106,7 @@ def plan(
         return write_plan(
             {
                 "group": group_records.records(settled, known, delete=delete),
-                "indicator": in_order.windows(),
+                "indicator": in_order.frames(),
                 "association": association_records.records(joined),
                 "file": group_records.files(settled),
             },
@@ -143,10 +148,9 @@ def write_plan(
         for folder in ("chunks", "receipts", "answers", "files"):
             clear_folder(path / folder)
 
-        chunks: list[Chunk] = []
-        for kind, parts in records.items():
-            for part in cut(parts, kind, max_records, max_bytes, refusals):
-                chunks.append(_write_chunk(path, len(chunks), kind, part))
+        limits = max_records, max_bytes
+        parts = ((kind, part) for kind in records for part in cut(records[kind], kind, *limits, refusals))
+        chunks = list(_write_chunks(path, parts))
 
         with replacing(path / "rejects.plan.parquet") as stream:
             everything = pa.concat_tables([rejects.cast(schema.REJECTS), refusals.table()])
@@ -188,11 +192,24 @@ def _check_settings(settings: BatchSettings, associations: pa.Table, occurrences
         )
 
 
+def _write_chunks(path: RunPath, parts: Iterable[tuple[Kind, pl.DataFrame]]) -> Iterator[Chunk]:
+    """Write each of *parts* while the next one is made; no more than that, so that memory holds two."""
+    with ThreadPoolExecutor(1, thread_name_prefix="write-chunk") as pool:
+        writing: Future[Chunk] | None = None
+        for number, (kind, part) in enumerate(parts):
+            if writing:
+                yield writing.result()
+            writing = pool.submit(_write_chunk, path, number, kind, part)
+        if writing:
+            yield writing.result()
+
+
 def _write_chunk(path: RunPath, number: int, kind: Kind, records: pl.DataFrame) -> Chunk:
     content = whole_file(kind, records)
     write_whole(path / "chunks" / f"{number:05}.json", content)
     with replacing(path / "chunks" / f"{number:05}.origins.parquet") as stream:
-        pq.write_table(records.drop("json").unnest("origin").to_arrow(), stream, compression="zstd")
+        origins = records.drop("json").unnest("origin").to_arrow()
+        pq.write_table(origins, stream, compression="zstd", use_dictionary=_REPETITIVE, write_statistics=False)
     chunk = Chunk(number, kind, WAVE_OF[kind], records.height, len(content), sha256(content))
     receipt = Receipt(chunk=number, records=chunk.records, bytes=chunk.bytes, sha256=chunk.sha256)
     write_whole(path / "receipts" / f"{number:05}.json", msgspec.json.encode(receipt))

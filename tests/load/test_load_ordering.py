@@ -1,7 +1,7 @@
 """Indicators in order, however many and however they come."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -25,15 +25,14 @@ VALUES = st.tuples(st.sampled_from(["Host", "Email Subject", "EmailAddress", "Em
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ranges so small that a handful of records is many."""
-    monkeypatch.setattr(ordering, "_ROWS", 4)
-    monkeypatch.setattr(ordering, "_SAMPLE", 2)
-    monkeypatch.setattr(ordering, "_WINDOW", 3)
+    """Runs so small that a handful of records makes many."""
+    monkeypatch.setattr(indicator_records, "_ROWS", 4)
+    monkeypatch.setattr(ordering, "_PIECES", 2)
 
 
-def records(table: pa.Table, size: int) -> Iterator[pl.DataFrame]:
-    """As planning makes them, *size* at a time."""
-    yield from indicator_records.records(in_batches(table, size), NO_OCCURRENCES, {}, delete=False)
+def made(batches: Iterable[pa.RecordBatch]) -> Iterator[pl.DataFrame]:
+    """Records, as planning makes them."""
+    yield from indicator_records.records(batches, NO_OCCURRENCES, {}, delete=False)
 
 
 def in_batches(table: pa.Table, size: int) -> Iterator[pa.RecordBatch]:
@@ -43,11 +42,10 @@ def in_batches(table: pa.Table, size: int) -> Iterator[pa.RecordBatch]:
 @given(st.lists(VALUES, unique=True, max_size=60).flatmap(st.permutations), st.integers(1, 20))
 @settings(deadline=None, max_examples=60)
 def test_every_row_comes_once_and_in_order(values: list[tuple[str, str]], size: int) -> None:
-    with ordered(records(indicators(values), size)) as found:
+    with ordered(in_batches(indicators(values), size), made) as found:
         assert found.rows == len(values)
         for _ in range(2):  # as often as needed
-            windows = list(found.windows())
-            rows = [(row["type"], row["summary"], row["origin"]["raw"]) for w in windows for row in w.to_dicts()]
+            rows = [(row["type"], row["summary"], row["origin"]["raw"]) for f in found.frames() for row in f.to_dicts()]
             assert rows == [(*value, f"raw {value[1]}") for value in sorted(values, key=_bytewise)]
         hosts = sorted(found.summaries("Host").to_list())
         assert hosts == sorted(summary for type_, summary in values if type_ == "Host")
@@ -57,24 +55,35 @@ def _bytewise(value: tuple[str, str]) -> tuple[bytes, bytes]:
     return value[0].encode(), value[1].encode()
 
 
+def test_rows_in_order_are_not_written_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.mkdtemp", None)
+    values = sorted([("Host", f"{number}.example") for number in range(20)] + [("File", "0" * 32)], key=_bytewise)
+    with ordered(indicators(values), made) as found:
+        frames = list(found.frames())
+        assert [row for frame in frames for row in frame.select("type", "summary").rows()] == values
+        assert (found.rows, len(frames), found.summaries("File").to_list()) == (21, 6, ["0" * 32])
+
+
 def test_few_large_records_are_many_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ordering, "_ROWS", 1000)
-    monkeypatch.setattr(ordering, "_BYTES", 2000)
+    monkeypatch.setattr(indicator_records, "_ROWS", 1000)
+    monkeypatch.setattr(indicator_records, "_BYTES", 8000)
     values = [("Mutex", f"{number:03} {'x' * 300}") for number in range(60)]
-    with ordered(records(indicators(list(reversed(values))), 7)) as found:
-        assert len(found._ranges) > 5
-        assert [summary for window in found.windows() for summary in window["summary"]] == [name for _, name in values]
+    with ordered(in_batches(indicators(list(reversed(values))), 60), made) as found:
+        frames = list(found.frames())
+        assert len(frames) > 5
+        assert [summary for frame in frames for summary in frame["summary"]] == [name for _, name in values]
 
 
 @pytest.mark.parametrize("apart", [1, 3, 40])
-def test_an_indicator_that_is_there_twice_is_found_wherever_it_stands(apart: int) -> None:
+@pytest.mark.parametrize("streamed", [True, False])
+def test_an_indicator_that_is_there_twice_is_found_wherever_it_stands(apart: int, streamed: bool) -> None:
     values = [("Host", f"{number}.example") for number in range(40)]
     table = indicators([*values[:apart], values[0], *values[apart:]])
     with (
-        ordered(records(table, 5)) as found,
+        ordered(in_batches(table, 5) if streamed else table, made) as found,
         pytest.raises(LoadError, match=r"Host '0\.example' is there more than"),
     ):
-        list(found.windows())
+        list(found.frames())
 
 
 def planned(path: Path, table: pa.Table, size: int | None, **given: pa.Table) -> Run:
@@ -114,17 +123,19 @@ def test_nothing_stays_in_the_temporary_folder(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     table = indicators([("Host", f"{number}.example") for number in range(20)])
 
-    def breaking() -> Iterator[pl.DataFrame]:
-        yield from records(table, 6)
+    def breaking() -> Iterator[pa.RecordBatch]:
+        yield from in_batches(table, 6)
         raise OSError("the source is gone")
 
-    with pytest.raises(OSError, match="the source is gone"), ordered(breaking()):
+    with pytest.raises(OSError, match="the source is gone"), ordered(breaking(), made):
         pass
-    with ordered(records(table, 6)) as found:
-        assert sum(window.height for window in found.windows()) == 20
+    with ordered(in_batches(table, 6), made) as found:
+        assert sum(frame.height for frame in found.frames()) == 20
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_rows_at_all() -> None:
-    with ordered(records(indicators([]), 6)) as found:
-        assert (found.rows, list(found.windows()), found.summaries("File").to_list()) == (0, [], [])
+@pytest.mark.parametrize("streamed", [True, False])
+def test_no_rows_at_all(streamed: bool) -> None:
+    table = indicators([])
+    with ordered(in_batches(table, 6) if streamed else table, made) as found:
+        assert (found.rows, list(found.frames()), found.summaries("File").to_list()) == (0, [], [])

@@ -8,34 +8,61 @@ import pyarrow as pa
 
 from tcetl import schema
 from tcetl.indicators import TYPES
-from tcetl.load.records import COLUMNS
+from tcetl.load.ordering import KEYS, in_order
 from tcetl.load.records.encode import Labels, encode, metadata, moment
 
-_WINDOW: Final = 10_000  # rows serialised at once: bounds memory
+_ROWS: Final = 30_000
+_BYTES: Final = 32_000_000
+"""Rows, and bytes of them, that are made into records at once: bounds memory."""
 _REGISTRY_KEY: Final = r"(?s)^(.+?) : (.*?) ?: (\S+)$"
 
 
 def records(
-    indicators: pa.Table | Iterable[pa.RecordBatch], occurrences: pl.DataFrame, labels: Labels, *, delete: bool
+    batches: Iterable[pa.RecordBatch], occurrences: pl.DataFrame, labels: Labels, *, delete: bool
 ) -> Iterator[pl.DataFrame]:
-    """Yield *indicators* in :data:`~tcetl.load.records.COLUMNS`, some at a time, in no order.
+    """Yield indicators in :data:`~tcetl.load.records.COLUMNS`, some at a time, sorted among themselves.
 
     Ratings are rounded to whole numbers, which is what batch jobs take.
 
     Args:
-        indicators: INDICATORS in any order.
+        batches: INDICATORS in any order.
         occurrences: Of Files: a ``summary`` each, and their list under ``fileOccurrence``.
         labels: What is known of security labels.
         delete: For a job that deletes: no more than what says which indicator is meant.
     """
-    for batch in indicators.to_batches() if isinstance(indicators, pa.Table) else indicators:
-        for start in range(0, batch.num_rows, _WINDOW):
-            table = pa.Table.from_batches([batch.slice(start, _WINDOW)]).cast(schema.INDICATORS)
-            parts = [
-                part.with_columns(_serialise(part, occurrences, labels, delete=delete))
-                for part in pl.DataFrame(table).partition_by("type", maintain_order=True)
-            ]
-            yield pl.concat(parts).with_columns(xid=pl.lit(None, pl.String)).select(COLUMNS)
+    for table in _handfuls(batches):
+        yield _records(table, occurrences, labels, delete=delete)
+
+
+def _records(table: pa.Table, occurrences: pl.DataFrame, labels: Labels, *, delete: bool) -> pl.DataFrame:
+    rows = pl.DataFrame(table.cast(schema.INDICATORS))
+    if not in_order(rows):
+        rows = rows.sort(KEYS)
+    serialised = [_serialise(part, occurrences, labels, delete=delete) for part in _by_type(rows)]
+    return rows.select(pl.concat(serialised), *KEYS, pl.lit(None, pl.String).alias("xid"), "origin")
+
+
+def _handfuls(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """*batches* as tables of as many rows as are made into records at once."""
+    several, rows, size = list[pa.RecordBatch](), 0, 0
+    for batch in batches:
+        step = max(min(_ROWS, batch.num_rows * _BYTES // max(batch.nbytes, 1)), 1)
+        for part in (batch.slice(start, step) for start in range(0, batch.num_rows, step)):
+            if several and (rows + part.num_rows > _ROWS or size + part.nbytes > _BYTES):
+                yield pa.Table.from_batches(several)
+                several, rows, size = [], 0, 0
+            several.append(part)
+            rows, size = rows + part.num_rows, size + part.nbytes
+    if several:
+        yield pa.Table.from_batches(several)
+
+
+def _by_type(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield the sorted *rows* of each type."""
+    start = 0
+    for length in rows["type"].rle().struct.field("len"):
+        yield rows.slice(start, length)
+        start += length
 
 
 def _serialise(rows: pl.DataFrame, occurrences: pl.DataFrame, labels: Labels, *, delete: bool) -> pl.Series:
