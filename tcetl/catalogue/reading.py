@@ -72,6 +72,11 @@ class Reading:
         """Rows of the feed, as it counts them itself."""
         return int(self.counts["rows_read"]) - self.further
 
+    @property
+    def remarks(self) -> list[str]:
+        """What a person should know of it: the alarms, then the notes."""
+        return [*(f"drift: {alarm.message}" for alarm in self.alarms), *self.notes]
+
 
 def read(
     definition: FeedDefinition,

@@ -187,6 +187,7 @@ def print_report(report: "LoadReport", *, json: bool) -> None:
         "failed": report.failed,
         "unprocessed": report.unprocessed,
         "seconds": report.seconds,
+        "notes": "\n".join(report.notes) or None,
         "run": report.run_dir,
         "rejects": report.rejects_path,
     }

@@ -61,6 +61,7 @@ def _print(shown: "Preview") -> None:
             "would send": by_reason(shown.records),
             "in": f"{counted(shown.chunks, 'job')}, {decimal(shown.bytes)}",
             **(_diff_facts(shown.diff) if shown.diff else {}),
+            "notes": "\n".join(shown.notes) or None,
         },
     )
     if shown.mends:

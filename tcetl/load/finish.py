@@ -127,6 +127,7 @@ def _report(run: Run, receipts: list[Receipt], tally: _Tally, rejects_sha256: st
         added=plan.added,
         merged=plan.merged,
         kinds=_by_kind(run, receipts),
+        notes=plan.notes,
     )
 
 

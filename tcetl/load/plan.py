@@ -8,7 +8,7 @@ refers to what is not there yet, whatever chunks things are in: first groups and
 then associations, and the files of groups.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -58,6 +58,7 @@ def plan(
     associations: pa.Table | None = None,
     occurrences: pa.Table | None = None,
     labels: pa.Table | None = None,
+    notes: Sequence[str] = (),
     max_records: int = MAX_RECORDS,
     max_bytes: int = MAX_BYTES,
 ) -> Run:
@@ -78,6 +79,7 @@ def plan(
         associations: ASSOCIATIONS, in any order; none for jobs that delete.
         occurrences: FILE_OCCURRENCES, in any order; none for jobs that delete.
         labels: SECURITY_LABELS that the platform is to make where it does not have them.
+        notes: What a person should know of how the rows were read; kept with the plan and in the report.
         max_records: Most records in a chunk, at most 25,000.
         max_bytes: Most bytes in a chunk. A record that is larger by itself is rejected as ``too-large``.
 
@@ -115,6 +117,7 @@ def plan(
             settings=settings,
             counts=counts,
             refusals=refusals,
+            notes=notes,
             max_records=max_records,
             max_bytes=max_bytes,
         )
@@ -128,6 +131,7 @@ def write_plan(
     settings: BatchSettings,
     counts: Mapping[str, Any],
     refusals: Refusals | None = None,
+    notes: Sequence[str] = (),
     max_records: int = MAX_RECORDS,
     max_bytes: int = MAX_BYTES,
     parent: str | None = None,
@@ -166,6 +170,7 @@ def write_plan(
             added=refusals.added,
             chunks=chunks,
             parent=parent,
+            notes=list(notes),
         )
         write_whole(path / PLAN, msgspec.json.format(msgspec.json.encode(document)))
     return Run.open(path)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +31,7 @@ class Preview:
         bytes: Bytes to send.
         mends: What was changed by hand, for a retry.
         samples: Some of the records, as they would be sent.
+        notes: What a person should know of how the feed was read.
         diff: What would change on the platform, where somebody asked.
     """
 
@@ -45,6 +46,7 @@ class Preview:
     mends: list[Mend]
     samples: list[dict[str, Any]]
     diff: Diff | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 def preview(run: Run, *, samples: int = SAMPLES, scratch: bool = False) -> Preview:
@@ -73,6 +75,7 @@ def preview(run: Run, *, samples: int = SAMPLES, scratch: bool = False) -> Previ
         bytes=sum(chunk.bytes for chunk in coming),
         mends=read_mends(run),
         samples=list(_samples(run, coming, samples)),
+        notes=run.plan.notes,
     )
 
 

@@ -59,6 +59,7 @@ class LoadReport:
         seconds: From the first job's creation to the last one's answer.
         parent: The run whose failed and unprocessed records these are, for a retry.
         rejects_sha256: SHA-256 of ``rejects.csv`` as it was written; one that was edited since has another.
+        notes: What a person should know of how the feed was read: what had drifted, was guessed or left off.
         kinds: What was sent and what became of it, by kind of record: group, indicator, association, file.
     """
 
@@ -84,6 +85,7 @@ class LoadReport:
     added: int = 0
     merged: int = 0
     kinds: dict[str, KindCounts] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON values (times as ISO 8601 text)."""

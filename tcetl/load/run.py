@@ -128,7 +128,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     ``rejected`` counts, by code, what planning itself refused, ``duplicates`` the rows that repeat another one, and
     ``merged`` those that travel inside the record of another one; ``added`` counts the records that are sent beside the
-    one of their row. ``parent`` is the run that a retry takes up.
+    one of their row. ``parent`` is the run that a retry takes up. ``notes`` say what a person should know of the feed.
     """
 
     format: int
@@ -141,6 +141,7 @@ class Plan(msgspec.Struct, frozen=True):
     added: int
     chunks: list[Chunk]
     parent: str | None = None
+    notes: list[str] = []
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class Standing:
         parent: The run whose dead letters it takes up.
         retried_in: The run that takes up its own.
         generations: It and its retries.
+        notes: What a person should know of how its feed was read.
     """
 
     run_dir: str
@@ -61,6 +62,7 @@ class Standing:
     parent: str | None
     retried_in: str | None
     generations: list[Generation]
+    notes: list[str]
 
 
 def standing(run: Run) -> Standing:
@@ -90,6 +92,7 @@ def standing(run: Run) -> Standing:
         parent=run.plan.parent,
         retried_in=link.run_dir if link and Run.is_planned(link.run_dir) else None,
         generations=chain(run),
+        notes=run.plan.notes,
     )
 
 

@@ -81,6 +81,7 @@ def plan_feed(
         associations=reading.associations,
         occurrences=reading.occurrences,
         labels=label_table(definition.security_labels),
+        notes=reading.remarks,
         max_records=max_records,
         max_bytes=max_bytes,
     )

@@ -51,6 +51,25 @@ def test_status_of_a_load_that_lost_records(tcetl: Tcetl, refused: Path) -> None
     assert max(map(len, shown.splitlines())) <= 80
 
 
+def test_notes_on_the_feed_are_kept_and_shown(tcetl: Tcetl, connection: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("ip,seen\n198.51.100.7:443,2026-01-01\n")
+    (tmp_path / "mine.toml").write_text(
+        "title='x'\nprovider='x'\nhomepage='x'\nlicence='x'\nevery='1d'\nformat='csv'\nurl='mine.csv'\n"
+        "[columns]\nvalue='ip'\n[expect]\nrows=[5, 9]\ncolumns=['ip']\n"
+    )
+    notes = [
+        "drift: column 'seen' is new",
+        "drift: 1 rows are not 5 to 9 as usual",
+        "1 values had a port, which is no part of the indicator and was left off (row 2)",
+    ]
+    assert told(tcetl("load", "mine.toml", "--dry-run", "--json", env=connection))["notes"] == notes
+    assert told(tcetl("load", "mine.toml", "--run-dir", "run", "--json", env=connection))["notes"] == notes
+    assert json.loads((tmp_path / "run" / "report.json").read_bytes())["notes"] == notes
+    assert told(tcetl("batch", "status", "run", "--json"))["standing"]["notes"] == notes
+    for command in (("batch", "status", "run"), ("load", "mine.toml", "--run-dir", "run")):
+        assert notes[0] in tcetl(*command, env=connection).stdout
+
+
 def test_errors_by_reason_with_examples(tcetl: Tcetl, refused: Path) -> None:
     complaints = told(tcetl("batch", "errors", "run", "--json"))
     assert [(one["code"], one["count"], one["reason"]) for one in complaints] == [

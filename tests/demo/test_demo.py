@@ -122,12 +122,14 @@ def test_no_secret_in_what_is_left_behind(demo: Path) -> None:
 
 
 def test_a_feed_of_ones_own_with_a_refused_record(tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text("c2.example.net\nwww.excluded.example\nnot an indicator\n")
+    (tmp_path / "mine.txt").write_text("c2.example.net:443\nwww.excluded.example\nnot an indicator\n")
     done = run_demo("--feed", "mine.txt", "--seed-count", "0", "--out", "out", "--json", cwd=tmp_path)
     assert done.returncode == 3, done.stderr
     assert "error: the platform refused 1 record" in done.stderr
     load = json.loads(done.stdout)["load"]
     assert (load["rows_read"], load["succeeded"], load["failed"]) == (3, 1, 1)
+    assert load["notes"] == ["1 values had a port, which is no part of the indicator and was left off (row 1)"]
+    assert f"<li>{load['notes'][0]}</li>" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_the_real_urlhaus_feed(tmp_path: Path) -> None:

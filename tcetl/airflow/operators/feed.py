@@ -133,6 +133,8 @@ class FeedPlanOperator(ThreatConnectOperator):
                 settings=settings,
                 on_progress=progress_log(self.log.info),
             )
+        for note in run.plan.notes:
+            self.log.warning(note)
         return self.emit(context, planned(run))
 
     def transforms_of_try(self, context: Context) -> Sequence[Transform | Function | str]:  # noqa: ARG002 - for those beneath

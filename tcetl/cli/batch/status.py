@@ -87,6 +87,7 @@ def _facts(now: "Standing") -> dict[str, Any]:
         "chunks": by_reason(now.phases),
         "open jobs": ", ".join(map(str, now.open_jobs)) or "none",
         "at work": ", ".join(map(_holder, now.holders)) or "nobody",
+        "notes": "\n".join(now.notes) or None,
         "retry of": now.parent,
         "retried in": now.retried_in,
         "next": _next(now),
