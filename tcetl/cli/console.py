@@ -22,6 +22,7 @@ _STAGES: Final = {
     "compare": ("Reading the owner", "indicators"),
     "download": ("Downloading", "bytes"),
     "retrieve": ("Retrieving", "indicators"),
+    "sort": ("Sorting", "indicators"),
     "export": ("Exporting", "indicators"),
 }
 

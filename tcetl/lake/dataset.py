@@ -1,7 +1,7 @@
 """Datasets as readers see them: a folder of Parquet files and the manifest that says what must be there."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tcetl.errors import NOT_JSON, PublishError
+from tcetl.lake.ordering import KEY, in_order
 from tcetl.lake.parts import File
 from tcetl.schema import INDICATORS, SCHEMA_VERSION, conform
 
@@ -112,6 +113,24 @@ class Dataset:
         self.verify()
         schema = INDICATORS if columns is None else pa.schema([INDICATORS.field(c) for c in columns])
         return self._read(schema)
+
+    def batches_in_order(
+        self, columns: Sequence[str] | None = None, *, on_progress: Callable[[int], None] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """As :meth:`batches`, sorted by owner, type and summary, so that equal records make equal files.
+
+        Memory is bounded; what does not fit lies in a temporary folder meanwhile.
+
+        Args:
+            columns: Some of the columns of INDICATORS; all when None.
+            on_progress: Called with the rows that are written aside so far.
+
+        Raises:
+            PublishError: As for :meth:`batches`, or the temporary folder cannot be written.
+        """
+        names = list(columns or INDICATORS.names)
+        needed = list(dict.fromkeys([*names, *KEY]))
+        return (batch.select(names) for batch in in_order(lambda: self.batches(needed), on_progress))
 
     def _read(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         with self._opened() as streams:

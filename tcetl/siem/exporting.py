@@ -52,8 +52,9 @@ def export(
 ) -> ExportReport:
     """Write *batches* to *path* in *format*, one record batch in memory at a time.
 
-    The records stand in the order in which they come. The file appears when it is complete; if anything fails, the
-    source included, what was at *path* before is still there.
+    The records stand in the order in which they come (:meth:`tcetl.lake.Dataset.batches_in_order` gives them sorted).
+    The file appears when it is complete; if anything fails, the source included, what was at *path* before is still
+    there.
 
     Args:
         batches: Record batches of INDICATORS, or of the columns that ``FORMATS[format].columns`` names.
