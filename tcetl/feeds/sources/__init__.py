@@ -4,7 +4,7 @@ Everything is read whole before any of it is used, so that a feed that breaks of
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -13,7 +13,7 @@ from tcetl.errors import FeedError
 from tcetl.feeds.source import Folder, Source, locate, unpacked
 from tcetl.feeds.sources.http import Fetching, Http, shown
 from tcetl.feeds.sources.state import FetchState
-from tcetl.feeds.sources.stores import Matches, is_pattern, stored
+from tcetl.feeds.sources.stores import Matches, StoredFile, is_pattern
 from tcetl.feeds.sources.taxii import ADDED_AFTER, SCHEME, Collection
 from tcetl.feeds.sources.web_folder import WebFolder
 from tcetl.feeds.unpack import Unpacking
@@ -66,11 +66,26 @@ def fetch(
         return Fetched(_collection(address, how, state, since), commit, is_partial=bool(since))
     if scheme in ("http", "https"):
         return Fetched(_web(address, how, state, unpacking, index), commit)
+    local = scheme in ("", "file")
     if is_pattern(address) and not Path(address).exists():
-        return Fetched(Matches(address, unpacking), commit)
-    if scheme in ("", "file"):
+        matches = Matches(address, unpacking)
+        return Fetched(matches if local or _is_new(address, matches.version, state) else None, commit)
+    if local:
         return Fetched(locate(Path(unquote(urlsplit(address).path) if scheme else address), unpacking), commit)
-    return Fetched(unpacked(shown(address), stored(address, how.max_bytes), unpacking), commit)
+    file = StoredFile(address)
+    if not _is_new(address, file.version, state):
+        return Fetched(None, commit)
+    return Fetched(unpacked(shown(address), file.copied(how.max_bytes), unpacking), commit)
+
+
+def _is_new(address: str, version: Mapping[str, str], state: FetchState | None) -> bool:
+    """Tell whether what a store has at *address* is another *version* than *state* knows, which notes it then."""
+    if state is None:
+        return True
+    if version and version.items() <= state.known(address).items():
+        return False
+    state.learn(address, dict(version))
+    return True
 
 
 def _web(

@@ -1,6 +1,8 @@
 """Feeds in object stores and other file systems that fsspec knows, and feeds that are all files a pattern matches."""
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, BinaryIO, cast
 
@@ -13,6 +15,8 @@ from tcetl.feeds.unpack import Unpacking
 
 _CHUNK = 1 << 20
 _MAGIC = frozenset("*?[")
+_TAGS = ("ETag", "etag", "generation")  # as the packages for S3, Azure and Google Cloud call them
+_TIMES = ("LastModified", "last_modified", "updated", "mtime", "modified", "created")
 
 
 def is_pattern(path: str) -> bool:
@@ -20,26 +24,54 @@ def is_pattern(path: str) -> bool:
     return bool(_MAGIC & set(path))
 
 
-def stored(address: str, max_bytes: int) -> Opener:
-    """Return what opens a temporary copy of the file at *address*, such as ``s3://bucket/feed.csv.gz``.
+class StoredFile:
+    """The file at an address such as ``s3://bucket/feed.csv.gz``.
+
+    Attributes:
+        version: What the store tells of it that another content would not have; nothing where that is too little.
 
     Raises:
-        FeedError: there is none, it cannot be read, or it is larger than *max_bytes*.
+        FeedError: there is none, or it cannot be read.
     """
-    location = shown(address)
-    store, path = _store(address)
-    try:
-        with store.open(path, "rb") as stream:
-            return Spooled(_limited(stream, location, max_bytes))
-    except (OSError, ValueError) as error:
-        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
-        raise FeedError(
-            f"feed file {location} {reason}", hint="check the address and the store's credentials"
-        ) from None
+
+    def __init__(self, address: str) -> None:
+        self._location = shown(address)
+        self._store, self._path = _store(address)
+        with self._told():
+            # Asked for before it is read: what changes in between is read again the next time.
+            self.version = _version(self._store.info(self._path))
+
+    def copied(self, max_bytes: int) -> Opener:
+        """Return what opens a temporary copy of it.
+
+        Raises:
+            FeedError: it cannot be read, or is larger than *max_bytes*.
+        """
+        with self._told(), self._store.open(self._path, "rb") as stream:
+            return Spooled(_limited(stream, self._location, max_bytes))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
+            raise FeedError(
+                f"feed file {self._location} {reason}", hint="check the address and the store's credentials"
+            ) from None
+
+
+def _version(info: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the store tells of a file that another content would not have; nothing where that is too little."""
+    found = {key: str(info[key]) for key in (*_TAGS, *_TIMES) if info.get(key) is not None}
+    return found | {"size": str(info.get("size"))} if found else {}
 
 
 class Matches:
     """All files that a pattern matches, as a `Folder`; their names are their paths.
+
+    Attributes:
+        version: What changes with any of them, where the store tells.
 
     Raises:
         FeedError: it matches none.
@@ -49,9 +81,13 @@ class Matches:
         self.location = shown(pattern) if "://" in pattern else pattern
         self._store, path = _store(pattern)
         self._unpacking = unpacking
-        self._paths: list[str] = sorted(one for one in self._store.glob(path) if self._store.isfile(one))
+        found = self._store.glob(path, detail=True)
+        self._paths = sorted(one for one in found if found[one].get("type") == "file" or self._store.isfile(one))
         if not self._paths:
             raise FeedError(f"no file matches {self.location}", hint="check the pattern")
+        versions = [(name, *sorted(_version(found[name]).items())) for name in self._paths]
+        told = all(len(one) > 1 for one in versions)
+        self.version = {"files": hashlib.sha256(repr(versions).encode()).hexdigest()} if told else {}
 
     def names(self) -> Sequence[str]:
         """Return the paths of the files, sorted."""
@@ -72,6 +108,7 @@ def _store(address: str) -> tuple[Any, str]:
         raise FeedError(
             f"{shown(address)} cannot be read: {error}", hint="is the package for this kind of store installed?"
         ) from None
+    store.invalidate_cache()  # a listing that this process keeps may be older than the file
     return store, path
 
 

@@ -1,11 +1,16 @@
 """Object stores and patterns of files."""
 
+from datetime import UTC, datetime
+from typing import ClassVar
+
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
-from tcetl.errors import FeedError
+from tcetl.errors import FeedError, NothingNewError
 from tcetl.feeds import open_feed
-from tcetl.feeds.sources import Fetching, fetch
+from tcetl.feeds.sources import Fetching, FetchState, fetch
+from tcetl.pipeline import plan_feed
 from tcetl.transform import normalise
 
 
@@ -21,6 +26,99 @@ def test_a_feed_in_an_object_store():
         fetch("memory://bucket/feed.txt", Fetching(max_bytes=5))
     with pytest.raises(FeedError, match="cannot be read"):
         open_feed("no-such-store://bucket/feed.txt")
+
+
+class Told(MemoryFileSystem):
+    """A store that tells of its files what one of the well-known ones does."""
+
+    protocol = "told"
+    tells: ClassVar[dict] = {}
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(path.removeprefix("told:/"))
+
+    def info(self, path, **kwargs):
+        return self._told(super().info(path, **kwargs))
+
+    def glob(self, path, **kwargs):
+        return {name: self._told(one) for name, one in super().glob(path, **kwargs).items()}
+
+    def _told(self, found):
+        return {key: found[key] for key in ("name", "type", "size")} | self.tells.get(found["name"], {})
+
+
+@pytest.fixture
+def store():
+    fsspec.register_implementation("told", Told, clobber=True)
+    Told.store.clear()
+    Told.tells = {}
+    return fsspec.filesystem("told")
+
+
+VERSIONS = [
+    ({"ETag": '"a"', "LastModified": datetime(2026, 1, 1, tzinfo=UTC)}, {"ETag": '"b"'}),  # S3
+    ({"etag": "a", "last_modified": 1}, {"last_modified": 2}),  # Azure
+    ({"etag": "a", "generation": "1", "updated": "then"}, {"generation": "2"}),  # Google Cloud
+    ({"mtime": 1.5}, {"mtime": 1.75}),  # SFTP, HDFS, SMB
+]
+
+
+@pytest.mark.parametrize(("first", "then"), VERSIONS)
+def test_of_a_store_only_what_changed_is_read(store, tmp_path, first, then):
+    state, address = tmp_path / "state.json", "told://bucket/feed.txt"
+    store.pipe("/bucket/feed.txt", b"192.0.2.1\n")
+    store.tells["/bucket/feed.txt"] = first
+    assert fetch(address, state=FetchState(state)).source is not None
+    fetched = fetch(address, state=FetchState(state))  # the first was not committed
+    assert fetched.source is not None
+    fetched.commit()
+    assert fetch(address, state=FetchState(state)).source is None
+    assert fetch(address).source is not None
+    with pytest.raises(NothingNewError):
+        plan_feed(address, "O", tmp_path / "run", state=state)
+    store.tells["/bucket/feed.txt"] = first | then
+    assert fetch(address, state=FetchState(state)).source is not None
+    store.tells["/bucket/feed.txt"] = first
+    store.pipe("/bucket/feed.txt", b"192.0.2.11\n")  # of another size
+    assert fetch(address, state=FetchState(state)).source is not None
+    store.rm("/bucket/feed.txt")
+    with pytest.raises(FeedError, match="does not exist"):
+        fetch(address, state=FetchState(state))
+
+
+def test_a_store_that_tells_nothing_is_always_read(store, tmp_path):
+    store.pipe("/bucket/feed.txt", b"192.0.2.1\n")
+    for address in ("told://bucket/feed.txt", "told://bucket/*.txt"):
+        for _ in range(2):
+            fetched = fetch(address, state=FetchState(tmp_path / "state.json"))
+            assert fetched.source is not None
+            fetched.commit()
+
+
+def test_a_pattern_in_a_store_has_news_when_any_file_has(store, tmp_path):
+    state, address = tmp_path / "state.json", "told://bucket/*.txt"
+
+    def write(name, version):
+        store.pipe(name, b"192.0.2.1\n")
+        store.tells[name] = {"ETag": version}
+
+    def news():
+        fetched = fetch(address, state=FetchState(state))
+        fetched.commit()
+        return fetched.source is not None
+
+    write("/bucket/a.txt", "1")
+    write("/bucket/b.txt", "1")
+    assert news()
+    assert not news()
+    write("/bucket/b.txt", "2")
+    assert news()
+    write("/bucket/c.txt", "1")
+    assert news()
+    store.rm("/bucket/a.txt")
+    assert news()
+    assert not news()
 
 
 def test_all_files_that_a_pattern_matches_are_one_feed(tmp_path):
