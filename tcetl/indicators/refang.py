@@ -29,8 +29,10 @@ _REWRITES: Final = tuple(
         (r"^(https?|ftp)(?:__|:///+|://\s+)(?=[\w\[])", r"\1://"),
     )
 )
-# Printable ASCII with none of the marks above: nothing to undo, as in most values.
-_UNTOUCHED: Final = re.compile(r"(?:https?://(?=\w)|(?!h..p|meow|f.p))[!#-&*+,\-./0-9:;=?@A-Z^_a-z|~]*", re.IGNORECASE)
+# Letters and ASCII signs with none of the marks above: nothing to undo, as in most values.
+_UNTOUCHED: Final = re.compile(
+    r"(?:https?://(?=\w)|(?!h..p|meow|f.p))(?:[!#-&*+,\-./:;=?@^|~]|[^\W\u115f\u1160])*", re.IGNORECASE
+)
 _MOST_PASSES: Final = 20  # one rewriting may bare another; what is wrapped deeper than this was made to waste time
 _SPOKEN: Final = {"dot": ".", "at": "@"}
 _WRAPPERS: Final = (("<", ">"), ('"', '"'), ("'", "'"), ("`", "`"), ("“", "”"), ("«", "»"), ("[", "]"), ("(", ")"))
@@ -42,8 +44,9 @@ def refang(value: str) -> str:
     Meant for addresses, hosts, URLs, e-mail addresses and hashes; free text (a mutex, a user agent) stays as it is.
     Idempotent.
     """
-    if _UNTOUCHED.fullmatch(value):
-        return value
+    usual = value.strip().replace("[.]", ".")
+    if _UNTOUCHED.fullmatch(usual):
+        return usual
     text = value
     for _ in range(_MOST_PASSES):
         before = text

@@ -7,7 +7,7 @@ that says nothing of something has no say in it.
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
 
@@ -17,7 +17,6 @@ from tcetl.transform.attributes import JOINT, attribute_columns
 TAG_CELLS: Final = "\n"
 """Joins the tag cells of rows that merged."""
 
-_AT: Final = "_at"
 _GROUP: Final = "_group"
 _RULES: Final = {
     "description": pl.col("description").min(),
@@ -31,64 +30,81 @@ _RULES: Final = {
     "external_date_added": pl.col("external_date_added").min(),
     "external_last_modified": pl.col("external_last_modified").max(),
     "external_date_expires": pl.col("external_date_expires").max(),
-    "tags": pl.col("tags").unique().sort().str.join(TAG_CELLS),
 }
 
 
-class Merged:
-    """Rows (with ``type``, ``summary`` and their place) by identity, sorted by type and summary.
+class Merged(NamedTuple):
+    """The rows of one ``type``, by identity.
 
-    Only positions are sorted, and the unique rows are gathered in slices, so that the rows stand in memory once.
+    ``unique`` has one row for each, sorted by summary; ``duplicates`` the rows that merged into those: ``type``,
+    ``summary``, ``raw``, where they stood and the ``reason``.
     """
 
-    def __init__(self, rows: pl.DataFrame) -> None:
-        self._rows = rows
-        place = [name for name in (FILE, ROW, POINTER, "field") if name in rows.columns]
-        keys = rows.select("type", "summary", *place).with_row_index(_AT).sort("type", "summary", *place)
-        same = (pl.col("type") == pl.col("type").shift(1)) & (pl.col("summary") == pl.col("summary").shift(1))
-        keys = keys.select(_AT, "type", *place, same.fill_null(value=False).alias("_same")).with_columns(
-            (~pl.col("_same")).cum_sum().alias(_GROUP)
+    type: str
+    unique: pl.DataFrame
+    duplicates: pl.DataFrame
+
+
+def merge(rows: pl.DataFrame) -> Iterator[Merged]:
+    """Yield the *rows* (with ``type``, ``summary``, ``raw`` and their place) by identity, type by type in order.
+
+    One type at a time is sorted and then let go, so that memory holds little more than the rows once.
+    """
+    parts = sorted(rows.partition_by("type"), key=_type_of, reverse=True)
+    del rows
+    while parts:
+        yield _merged(parts.pop())
+
+
+def in_feed_order(rows: pl.DataFrame, *before: str) -> pl.DataFrame:
+    """Return *rows* sorted by the columns *before* and then as they stand in the feed."""
+    return rows.sort(*before, *_present(rows, FILE, ROW, POINTER, "field"))
+
+
+def _type_of(rows: pl.DataFrame) -> str:
+    return str(rows["type"][0])
+
+
+def _merged(rows: pl.DataFrame) -> Merged:
+    rows = in_feed_order(rows, "summary")
+    again = rows.select(pl.col("summary").eq(pl.col("summary").shift()).fill_null(value=False)).to_series()
+    first = ~again & again.shift(-1, fill_value=False)  # of several
+    group = first.cum_sum().alias(_GROUP)
+    rows = rows.with_columns(group)
+    unique = rows.filter(~again).with_columns(pl.when(first.filter(~again)).then(_GROUP).alias(_GROUP))
+    duplicates = rows.filter(again)
+    reasons = rows.filter(first).select(_reason(rows).alias("reason"))[duplicates[_GROUP] - 1]
+    return Merged(
+        _type_of(rows),
+        _with_what_all_say(unique, rows.filter(first | again)).drop(_GROUP),
+        duplicates.select("type", "summary", "raw", *_present(rows, *PLACE, "field")).hstack(reasons),
+    )
+
+
+def _with_what_all_say(unique: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
+    """Return *unique* rows with what the *members* of their groups say together."""
+    unions = {"tags": TAG_CELLS} if "tags" in unique.columns else {}
+    unions |= dict.fromkeys(attribute_columns(unique), JOINT)
+    rules = {name: rule for name, rule in _RULES.items() if name in unique.columns}
+    said = members.group_by(_GROUP).agg(rules.values())
+    for name, joint in unions.items():
+        values = members.select(_GROUP, name).drop_nulls().unique().sort(_GROUP, name)
+        union = (
+            values.group_by(_GROUP, maintain_order=True).agg(pl.col(name)).with_columns(pl.col(name).list.join(joint))
         )
-        self._unique = keys.filter(~pl.col("_same")).select(_AT, _GROUP)
-        by_type = keys.filter(~pl.col("_same")).group_by("type").len().sort("type")
-        self.by_type: dict[str, int] = dict(by_type.cast({"type": pl.String}).iter_rows())
-        words = {ROW: "row {}", POINTER: " at {}", FILE: " of {}"}
-        named = pl.concat_str([pl.format(words[name], name).fill_null("") for name in PLACE if name in place])
-        into = pl.when(~pl.col("_same")).then(named).forward_fill()
-        self._again = keys.select(_AT, "_same", into.alias("_into"), *place).filter("_same").sort(*place)
-        # Members of groups of several: those that repeat, and the first before them.
-        members = keys.filter(pl.col("_same") | pl.col("_same").shift(-1, fill_value=False))
-        rules = [rule for name, rule in _RULES.items() if name in rows.columns]
-        rules += [
-            pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).drop_nulls().unique().sort().str.join(JOINT))
-            for name in attribute_columns(rows)
-        ]
-        self._merged = (
-            rows[members[_AT]].with_columns(members[_GROUP]).group_by(_GROUP).agg(*rules).sort(_GROUP)
-            if rules and not members.is_empty()
-            else None
-        )  # fmt: skip
+        said = said.join(union, on=_GROUP, how="left")
+    joined = unique.join(said, on=_GROUP, how="left", suffix="_all", maintain_order="left")
+    names = [*rules, *unions]
+    return joined.with_columns(pl.coalesce(f"{name}_all", name).alias(name) for name in names).drop(
+        f"{name}_all" for name in names
+    )
 
-    def duplicates(self) -> pl.DataFrame:
-        """Return the rows that merged into others: ``type``, ``summary``, ``raw``, where they stood, the ``reason``."""
-        place = [name for name in (*PLACE, "field") if name in self._rows.columns]
-        rows = self._rows.select("type", "summary", "raw", *place)[self._again[_AT]]
-        reason = pl.format("the same indicator as {}, which it was merged into", self._again["_into"])
-        return rows.with_columns(reason.alias("reason"))
 
-    def unique(self, rows: int) -> Iterator[pl.DataFrame]:
-        """Yield the unique rows, merged, in slices of *rows*."""
-        for piece in self._unique.iter_slices(rows):
-            gathered = self._rows[piece[_AT]]
-            if self._merged is None:
-                yield gathered
-                continue
-            first, last = piece[_GROUP][0], piece[_GROUP][-1]
-            merged = self._merged.filter(pl.col(_GROUP).is_between(first, last))
-            joined = gathered.with_columns(piece[_GROUP]).join(
-                merged, on=_GROUP, how="left", suffix="_merged", maintain_order="left"
-            )
-            names = [name for name in merged.columns if name != _GROUP]
-            yield joined.with_columns(pl.coalesce(f"{name}_merged", name).alias(name) for name in names).drop(
-                _GROUP, *(f"{name}_merged" for name in names)
-            )
+def _present(rows: pl.DataFrame, *names: str) -> list[str]:
+    return [name for name in names if name in rows.columns]
+
+
+def _reason(rows: pl.DataFrame) -> pl.Expr:
+    words = {ROW: "row {}", POINTER: " at {}", FILE: " of {}"}
+    named = pl.concat_str([pl.format(words[name], name).fill_null("") for name in _present(rows, *PLACE)])
+    return pl.format("the same indicator as {}, which it was merged into", named)

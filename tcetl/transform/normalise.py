@@ -1,33 +1,27 @@
 """The whole way from a feed to indicators: map columns, settle values, merge duplicates, account for every row."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from itertools import chain
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tcetl.errors import EmptyFeedError, FeedError, ReconciliationError
 from tcetl.feeds import Feed
 from tcetl.schema import FILE_OCCURRENCES, INDICATORS, empty_table
-from tcetl.transform.columns import ColumnMap, left_over, map_columns
+from tcetl.transform.ahead import ahead
+from tcetl.transform.columns import ColumnMap
 from tcetl.transform.exact import CHANGES
 from tcetl.transform.files import join_files
-from tcetl.transform.merge import Merged
+from tcetl.transform.merge import in_feed_order, merge
 from tcetl.transform.notes import Notes
-from tcetl.transform.rows import Candidates
-from tcetl.transform.settle import settle
+from tcetl.transform.parts import Part, Parts
+from tcetl.transform.rejecting import Rejected
+from tcetl.transform.settle import Settlement, settle
 from tcetl.transform.tables import Tables
 from tcetl.transform.user import Transform
 from tcetl.transform.user.dropped import DROPPED, reason_of, with_raw
-
-if TYPE_CHECKING:
-    from tcetl.transform.user.feed_rows import FeedRows
-
-
-_UNTAKEN: Final = "column '{0}' holds indicators too, and none was taken from it: [columns] also = [\"{0}\"] takes them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,103 +98,84 @@ def normalise(
         raise ValueError(f"rating is 0 to 5, not {rating}")
     if confidence is not None and not 0 <= confidence <= 100:
         raise ValueError(f"confidence is 0 to 100, not {confidence}")
-    user = _feed_rows(transforms, feed)
     notes = Notes()
     tables = Tables(feed, owner, notes)
-    candidates: Candidates | None = None
+    rejected = Rejected(tables)
+    parts = Parts(feed, columns, transforms, notes)
     good: list[pl.DataFrame] = []
-    rejects: list[pa.Table] = []
-    rejected: Counter[str] = Counter()
     rows_read = further = 0
-    for batch in feed.batches():
-        rows_read += batch.rows_read
-        rejected.update(batch.rejects["code"].to_pylist())
-        rejects.append(batch.rejects)
-        frame, dropped = user.of(batch.frame) if user else (batch.frame, [])
-        if not frame.is_empty():
-            if candidates is None:
-                meant = (columns or map_columns(feed, frame)).with_roles(user.roles if user else {})
-                _check_columns(meant, frame, feed)
-                candidates = Candidates(meant, notes)
-                notes.say(() if columns else map(_UNTAKEN.format, left_over(frame, meant)))
-            said = candidates.of(frame)
-            further += said.height - frame.height
-            settled = settle(said)
+    for part, settled in ahead(_settled, parts):
+        rows_read += part.rows_read
+        further += part.further
+        rejected.take(part.rejects)
+        value = parts.columns.value if parts.columns else None
+        if settled:
             good.append(settled.good)
-            rejected.update(settled.bad["code"].to_list())
             notes.add_each(settled.changed, "change", CHANGES)
-            rejects.append(
-                tables.rejects(settled.bad, stage="normalise", severity="error", field=candidates.columns.value)
-            )
-        for name, lost in dropped:
-            rejected[DROPPED] += lost.height
-            said = with_raw(lost, candidates.columns.value if candidates else None)
-            rejects.append(
-                tables.rejects(said, stage="normalise", severity="info", code=DROPPED, reason=reason_of(name))
-            )
+            rejected.add(settled.bad, stage="normalise", severity="error", field=value)
+        for name, lost in part.dropped:
+            said = with_raw(lost, value)
+            rejected.add(said, stage="normalise", severity="info", code=DROPPED, reason=reason_of(name))
         if on_progress:
             on_progress(rows_read, None)
-    if candidates is None:
-        if not rows_read:
-            raise EmptyFeedError(f"feed file {feed.file} has a header but no rows", hint="is the feed empty today?")
-        if all(map(_is_set_aside, rejects)):
-            return Normalised(
-                indicators=empty_table(INDICATORS),
-                occurrences=empty_table(FILE_OCCURRENCES),
-                rejects=pa.concat_tables(rejects),
-                counts=FeedCounts(rows_read, dict(sorted(rejected.items())), 0, {}),
-                columns=columns or ColumnMap(value=feed.columns[0]),
-                notes=feed.notes,
-            )
-        found = f"none of its {rows_read} rows could be read: {dict(rejected)}"
-        raise FeedError(f"feed file {feed.file} is not usable: {found}", hint="is this the feed you meant?")
+    meant = parts.columns
+    if meant is None:
+        return _without_indicators(feed, rejected, rows_read, columns)
     whole, conflicting = join_files(pl.concat(good))
     good.clear()
-    if not conflicting.is_empty():
-        rejected.update(conflicting["code"].to_list())
-        rejects.append(tables.rejects(conflicting, stage="normalise", severity="error", field=candidates.columns.value))
+    rejected.add(conflicting, stage="normalise", severity="error", field=meant.value)
     occurrences = tables.occurrences(whole)
-    merged = Merged(whole)
-    duplicates = merged.duplicates()
-    rejects.append(
-        tables.rejects(duplicates, stage="duplicate", severity="info", code="duplicate", field=candidates.columns.value)
-    )
+    indicators: dict[str, list[pa.RecordBatch]] = {}
+    merged: list[pl.DataFrame] = []
+    types = merge(whole)
+    del whole  # which `types` lets go of, type by type
+    for kind, unique, duplicates in types:
+        merged.append(duplicates)
+        indicators[kind] = tables.indicators(
+            unique, rating=rating, confidence=confidence, tags=tags, attributes=meant.attributes
+        )
+    again = in_feed_order(pl.concat(merged)) if merged else pl.DataFrame()
+    rejects = tables.rejects(again, stage="duplicate", severity="info", code="duplicate", field=meant.value)
     return Normalised(
-        indicators=tables.indicators(
-            merged, rating=rating, confidence=confidence, tags=tags, attributes=candidates.columns.attributes
-        ),
+        indicators=pa.Table.from_batches(chain.from_iterable(indicators.values()), schema=INDICATORS),
         occurrences=occurrences,
-        rejects=pa.concat_tables(rejects),
+        rejects=pa.concat_tables([*rejected.tables, rejects]),
         counts=FeedCounts(
             rows_read=rows_read + further,
-            rejected=dict(sorted(rejected.items())),
-            duplicates=duplicates.height,
-            indicators=merged.by_type,
+            rejected=rejected.by_code,
+            duplicates=again.height,
+            indicators={kind: sum(batch.num_rows for batch in each) for kind, each in indicators.items()},
         ),
-        columns=candidates.columns,
+        columns=meant,
         further=further,
-        unused=[column for column in feed.columns if column not in candidates.columns.used()],
+        unused=[column for column in feed.columns if column not in meant.used()],
         notes=[*feed.notes, *notes.sentences()],
+    )
+
+
+def _settled(part: Part) -> tuple[Part, Settlement | None]:
+    """Return *part* with its rows settled, apart."""
+    return part._replace(rows=None), None if part.rows is None else settle(part.rows)
+
+
+def _without_indicators(feed: Feed, rejected: Rejected, rows_read: int, columns: ColumnMap | None) -> Normalised:
+    """Return *feed* where it has nothing to settle because its own standard does not mean it to be loaded."""
+    if not rows_read:
+        raise EmptyFeedError(f"feed file {feed.file} has a header but no rows", hint="is the feed empty today?")
+    if not all(map(_is_set_aside, rejected.tables)):
+        found = f"none of its {rows_read} rows could be read: {rejected.by_code}"
+        raise FeedError(f"feed file {feed.file} is not usable: {found}", hint="is this the feed you meant?")
+    return Normalised(
+        indicators=empty_table(INDICATORS),
+        occurrences=empty_table(FILE_OCCURRENCES),
+        rejects=pa.concat_tables(rejected.tables),
+        counts=FeedCounts(rows_read, rejected.by_code, 0, {}),
+        columns=columns or ColumnMap(value=feed.columns[0]),
+        notes=feed.notes,
     )
 
 
 def _is_set_aside(rejects: pa.Table) -> bool:
     """Tell whether all of *rejects* are what the feed's own standard does not mean to be loaded as indicators."""
-    set_aside = pc.and_(pc.equal(rejects["stage"], "read"), pc.equal(rejects["severity"], "info"))
-    return bool(pc.all(set_aside, min_count=0).as_py())
-
-
-def _feed_rows(transforms: Sequence[Transform], feed: Feed) -> "FeedRows | None":
-    """Return what runs *transforms* over the rows of *feed*; only where there are any is pandas imported."""
-    if not transforms:
-        return None
-    from tcetl.transform.user.feed_rows import FeedRows  # noqa: PLC0415
-
-    return FeedRows(transforms, feed.columns, feed.file)
-
-
-def _check_columns(columns: ColumnMap, frame: pl.DataFrame, feed: Feed) -> None:
-    if missing := columns.used() - set(frame.columns):
-        raise FeedError(
-            f"{feed.file} has no column {', '.join(sorted(missing))}", hint=f"it has: {', '.join(feed.columns)}"
-        )
+    said = zip(rejects["stage"].to_pylist(), rejects["severity"].to_pylist(), strict=True)
+    return all(each == ("read", "info") for each in said)

@@ -65,6 +65,18 @@ def _is_first_address() -> pl.Expr:
     return (((a * 256 + b) * 256 + c) * 256 + d) % size == 0
 
 
+# Canonical IPv6: no zero beside "::", which stands for two groups or more, and no two zeros in a row elsewhere.
+_IPV6: Final = r"^(?:(?:0|[1-9a-f][0-9a-f]{0,3})(?::|::|$)){2,8}$"
+_NOT_CANONICAL: Final = r"::.*::|(?:^|:)0::|::0(?::|$)|(?:^|:)0:0(?::|$)|:$"
+
+
+def _is_canonical_ipv6() -> pl.Expr:
+    groups = _TEXT.str.count_matches("[0-9a-f]+")
+    compressed = _TEXT.str.contains("::", literal=True)
+    whole = pl.when(compressed).then(groups <= 6).otherwise(groups == 8)
+    return _TEXT.str.contains(_IPV6) & ~_TEXT.str.contains(_NOT_CANONICAL) & whole
+
+
 OTHERS: Final = (
     Pattern("Address", _TEXT.str.contains(_ADDRESS), _TEXT),
     Pattern(
@@ -84,6 +96,7 @@ OTHERS: Final = (
         & ~_TEXT.str.contains("^[^@]{65}") & ~_TEXT.str.contains("@.{254}") & ~_PUNYCODE,
         _LOWER,
     ),
+    Pattern("Address", _is_canonical_ipv6(), _TEXT),
     Pattern("CIDR", _TEXT.str.contains(_CIDR) & _is_first_address(), _TEXT),
 )  # fmt: skip
 """Patterns for values without."""

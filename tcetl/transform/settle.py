@@ -5,18 +5,17 @@ settle those, accepting only what the exact rules of `tcetl.indicators` would le
 others, each distinct one once, go through the exact rules.
 """
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
 from tcetl.feeds import ROW
 from tcetl.indicators import TYPES
 from tcetl.transform.exact import HASH_LENGTH, Settled, settle_one
-from tcetl.transform.plain import OTHERS, URLS, Pattern
+from tcetl.transform.plain import OTHERS, URLS
 from tcetl.transform.vocabulary import TYPE_WORDS, plain_name
 
-_DEFANGED: Final = r"(?i)^hxxps?[:\[({]|[\[({](?:[.:@]|dot|at)[^\w]"
+_TOUCHED: Final = r"(?i)^hxxps?[:\[({]|[\[({](?:[.:@]|dot|at)[^\w]|^[ \t\r\n]|[ \t\r\n]$"
 _BRACKETED: Final = {
     f"{opening}{sign}{closing}": meant
     for opening, closing in ("[]", "()", "{}")
@@ -26,8 +25,10 @@ _BRACKETED: Final = {
 KINDS: Final = pl.Enum(sorted(TYPES))
 """The data type of a column of indicator types; it sorts alphabetically."""
 
-_SETTLED: Final = pl.Schema(dict.fromkeys(Settled._fields, pl.String))
+_SETTLED: Final[dict[str, Any]] = {**dict.fromkeys(Settled._fields, pl.String), "type": KINDS}
 _BLANKS: Final = " \t\r\n"
+_AT: Final = "_at"
+_VALUE: Final = pl.col("value")
 
 
 class Settlement(NamedTuple):
@@ -50,74 +51,66 @@ def settle(frame: pl.DataFrame) -> Settlement:
         frame: Has ``_row``, ``value`` (the raw cell, no nulls) and ``declared`` (the feed's word for its type, or
             null); its other columns are passed on.
     """
-    value = pl.col("value")
-    defanged = frame.select(value.str.contains(_DEFANGED)).to_series()
-    usual = _refang_usual(value.str.strip_chars(_BLANKS))
-    parts = []
-    for rows in (
-        frame.filter(~defanged).with_columns(_stripped(frame).alias("_text")),
-        frame.filter(defanged).with_columns(usual.alias("_text")),
-    ):
-        url = rows["_text"].str.contains("://", literal=True)
-        parts += [_settle_plain(rows.filter(url), URLS), _settle_plain(rows.filter(~url), OTHERS)]
-    exact = _settle_exactly(pl.concat([rest for _, rest in parts]))
-    settled = pl.col("type").is_not_null()
-    good = exact.filter(settled).with_columns(pl.col("type").cast(KINDS))
-    changes = good.filter(pl.col("changes").is_not_null()).select(ROW, pl.col("changes").str.split(" ").alias("change"))
-    changed = [
-        changes.explode("change"),
-        *(plain.filter("_port").select(ROW, pl.lit("port").alias("change")) for plain, _ in parts),
-    ]
+    settled = _settled(frame.select("value", "declared"))
+    whole = frame.drop("value", "declared").hstack(settled)
+    is_good = settled["type"].is_not_null()
+    good = whole.filter(is_good)
+    changed = good.filter(pl.col("changes").is_not_null())
     return Settlement(
-        good=pl.concat([*(plain.drop("_port") for plain, _ in parts), good.drop("code", "reason", "hint", "changes")]),
-        bad=exact.filter(~settled).drop("type", "summary", "changes").sort(ROW),
-        changed=pl.concat(changed).sort(ROW),
+        good=good.drop("code", "reason", "hint", "changes"),
+        bad=whole.filter(~is_good).drop("type", "summary", "changes"),
+        changed=changed.select(ROW, pl.col("changes").str.split(" ").alias("change")).explode("change"),
     )
 
 
-def _settle_plain(frame: pl.DataFrame, patterns: Sequence[Pattern]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the rows that *patterns* settle by their ``_text`` (``_port``: without the port), and the rest."""
-    kinds, lengths = _declared(frame["declared"])
+def _settled(values: pl.DataFrame) -> pl.DataFrame:
+    """Return the columns of `Settled` for *values*, row by row."""
+    touched = values.select(_VALUE.str.contains(_TOUCHED)).to_series()
+    every = values.with_row_index(_AT)
+    # Those that are as they should be share their text with the raw cells.
+    text = pl.concat(
+        [
+            every.filter(~touched).with_columns(_VALUE.alias("_text")),
+            every.filter(touched).with_columns(_refang_usual(_VALUE.str.strip_chars(_BLANKS)).alias("_text")),
+        ]
+    )
+    url = text["_text"].str.contains("://", literal=True)
+    kinds, lengths = _declared(values["declared"])
     done = []
-    for pattern in patterns:
-        # The type that a row declares must be the value's own; for a hash the algorithm as well.
-        agrees = (kinds == pattern.kind) & (lengths.is_null() | (lengths == pl.col("_text").str.len_bytes()))
-        settled = pattern.matches & (pl.col("declared").is_null() | agrees.fill_null(value=False))
-        mask = frame.select(settled.alias("_settled")).to_series()
-        done.append(
-            frame.filter(mask).with_columns(
-                pl.lit(pattern.kind).cast(KINDS).alias("type"),
-                pattern.summary.alias("summary"),
-                pl.lit(pattern.port).alias("_port"),
+    for rows, patterns in ((text.filter(url), URLS), (text.filter(~url), OTHERS)):
+        rest = rows
+        for pattern in patterns:
+            # The type that a row declares must be the value's own; for a hash the algorithm as well.
+            agrees = (kinds == pattern.kind) & (lengths.is_null() | (lengths == pl.col("_text").str.len_bytes()))
+            matches = pattern.matches & (pl.col("declared").is_null() | agrees.fill_null(value=False))
+            mask = rest.select(matches.alias("_matches")).to_series()
+            done.append(
+                rest.filter(mask).select(
+                    _AT,
+                    pl.lit(pattern.kind).cast(KINDS).alias("type"),
+                    pattern.summary.alias("summary"),
+                    pl.lit("port" if pattern.port else None, dtype=pl.String).alias("changes"),
+                )
             )
-        )
-        frame = frame.filter(~mask)
-    return pl.concat(done).drop("_text", "value", "declared"), frame.drop("_text")
+            rest = rest.filter(~mask)
+        done.append(_settle_exactly(rest))
+    return pl.concat(done, how="diagonal").sort(_AT).drop(_AT)
 
 
-def _settle_exactly(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return *frame* with the columns of `Settled`; each distinct value goes through the exact rules once."""
-    distinct = frame.select("value", "declared").unique(maintain_order=True)
+def _settle_exactly(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the position and the columns of `Settled`; each distinct value goes through the exact rules once."""
+    distinct = rows.select("value", "declared").unique(maintain_order=True)
     exact = pl.DataFrame(
         [settle_one(value, declared) for value, declared in distinct.iter_rows()], schema=_SETTLED, orient="row"
     )
     lookup = pl.concat([distinct, exact], how="horizontal")
-    joined = frame.join(lookup, on=["value", "declared"], how="left", nulls_equal=True, maintain_order="left")
+    joined = rows.select(_AT, "value", "declared").join(lookup, on=["value", "declared"], how="left", nulls_equal=True)
     return joined.drop("value", "declared")
 
 
 def _refang_usual(text: pl.Expr) -> pl.Expr:
     """Undo the commonest ways of defanging; what is left of others is left to the exact rules."""
     return text.str.replace_many(_BRACKETED, ascii_case_insensitive=True).str.replace(r"(?i)^hxxp(s?):", "http$1:")
-
-
-def _stripped(frame: pl.DataFrame) -> pl.Expr:
-    """The value without outer blanks; the very column where no cell has any, so that its text is not copied.
-
-    Unusual blanks stay: the exact rules strip them, and tell.
-    """
-    value = pl.col("value")
-    return value.str.strip_chars(_BLANKS) if frame["value"].str.contains(r"^\s|\s$").any() else value
 
 
 def _declared(words: pl.Series) -> tuple[pl.Expr, pl.Expr]:

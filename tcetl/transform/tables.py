@@ -9,7 +9,6 @@ import pyarrow as pa
 from tcetl.feeds import FILE, POINTER, ROW, Feed
 from tcetl.schema import FILE_OCCURRENCES, INDICATORS, ORIGIN, REJECTS, empty_table
 from tcetl.transform.attributes import attribute_column
-from tcetl.transform.merge import Merged
 from tcetl.transform.notes import Notes
 from tcetl.transform.tags import TOO_LONG, tag_column
 from tcetl.transform.tlp import label_column
@@ -34,39 +33,38 @@ class Tables:
 
     def indicators(
         self,
-        merged: Merged,
+        rows: pl.DataFrame,
         *,
         rating: float | None,
         confidence: int | None,
         tags: Sequence[str],
         attributes: Mapping[str, str],
-    ) -> pa.Table:
-        """Return merged rows as INDICATORS; *rating* and *confidence* stand in where a row has none."""
+    ) -> list[pa.RecordBatch]:
+        """Return merged *rows* of one type as INDICATORS; *rating* and *confidence* stand in where a row has none."""
         defaults = {"rating": pl.lit(rating, dtype=pl.Float64), "confidence": pl.lit(confidence, dtype=pl.Int32)}
-        hashes = pl.when(pl.col("type") == "File").then(pl.col("summary").str.to_lowercase())
-        batches = []
-        for piece in merged.unique(_ROWS):
-            frame = piece.with_columns(
-                *(hashes.str.extract(pattern, 1).alias(name) for name, pattern in _HASHES.items()),
-                *(
-                    (pl.col(name).fill_null(default) if name in piece.columns else default).alias(name)
-                    for name, default in defaults.items()
-                ),
-            )
-            cells = frame["tags"] if "tags" in frame.columns else pl.repeat("", frame.height, eager=True)
-            listed, too_long = tag_column(cells, tags)
-            self._notes.add_count(TOO_LONG, len(too_long))
-            made = {
-                "owner_name": self._constant(self._owner, pa.string(), frame.height),
-                "tags": listed,
-                "origin": self._origin(frame),
-            }
-            if attributes:
-                made["attributes"] = attribute_column(frame, attributes)
-            if "tlp" in frame.columns:
-                made["security_labels"] = label_column(frame["tlp"])
-            batches.append(self._batch(frame, INDICATORS, made))
-        return pa.Table.from_batches(batches, schema=INDICATORS)
+        made = [
+            (pl.col(name).fill_null(default) if name in rows.columns else default).alias(name)
+            for name, default in defaults.items()
+        ]
+        if rows["type"][0] == "File":
+            lower = pl.col("summary").str.to_lowercase()
+            made += [lower.str.extract(pattern, 1).alias(name) for name, pattern in _HASHES.items()]
+        return [self._indicators(piece, tags, attributes) for piece in rows.with_columns(made).iter_slices(_ROWS)]
+
+    def _indicators(self, frame: pl.DataFrame, tags: Sequence[str], attributes: Mapping[str, str]) -> pa.RecordBatch:
+        cells = frame["tags"] if "tags" in frame.columns else pl.repeat("", frame.height, eager=True)
+        listed, too_long = tag_column(cells, tags)
+        self._notes.add_count(TOO_LONG, len(too_long))
+        made = {
+            "owner_name": self._constant(self._owner, pa.string(), frame.height),
+            "tags": listed,
+            "origin": self._origin(frame),
+        }
+        if attributes:
+            made["attributes"] = attribute_column(frame, attributes)
+        if "tlp" in frame.columns:
+            made["security_labels"] = label_column(frame["tlp"])
+        return self._batch(frame, INDICATORS, made)
 
     def occurrences(self, rows: pl.DataFrame) -> pa.Table:
         """Return the FILE_OCCURRENCES of *rows* before merging, each once, with the first row that says it."""
@@ -83,7 +81,7 @@ class Tables:
         ]
         return pa.Table.from_batches(batches, schema=FILE_OCCURRENCES)
 
-    def rejects(self, frame: pl.DataFrame, **constants: str) -> pa.Table:
+    def rejects(self, frame: pl.DataFrame, **constants: str | None) -> pa.Table:
         """Return rows with ``raw``, their place and any further columns of REJECTS.
 
         *constants* stand in every row of a frame that does not have them as columns.

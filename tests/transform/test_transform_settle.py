@@ -13,6 +13,8 @@ VALUE = st.one_of(
     st.text(alphabet="abcxyzABC0189.:/@[]()#?&=%-_ \\\tü", max_size=40),
     st.from_regex(r"\A(https?|hxxp|FTP)://[A-Za-z0-9.\[\]ü_-]{1,30}(:\d{1,6})?([/?#][ -~]{0,20})?\Z"),
     st.from_regex(r"\A[A-Za-z0-9_-]{1,20}((\.|\[\.\])[A-Za-z0-9_-]{1,20}){1,3}\Z"),
+    st.ip_addresses(v=6).flatmap(lambda ip: st.sampled_from([str(ip), ip.exploded, str(ip).upper()])),
+    st.lists(st.sampled_from(["0", "0", "", "1", "ffff", "0db8"]), min_size=2, max_size=9).map(":".join),
     st.from_regex(r"\A\d{1,3}(\.\d{1,3}){3}(:\d{1,6}|/\d{1,3})?\Z"),
     st.from_regex(
         r"\A(hxxps?|HXXP|http)(:|\[:\]|\[://\])//[A-Za-z]{1,8}(\(\.\)|\[dot\]|\{\.\}|\.)[a-z]{2,4}[/:?]?\w{0,5}\Z"
