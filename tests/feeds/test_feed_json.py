@@ -83,6 +83,16 @@ def test_which_list_can_be_named(tmp_path):
         open_feed(path, wrong=1)
 
 
+@pytest.mark.parametrize("entries", [["192.0.2.1", "192.0.2.2"], [f"198.51.100.{n % 256}" for n in range(40_000)]])
+def test_a_warninglist_is_no_feed_unless_its_records_are_named(tmp_path, entries):
+    about = {"matching_attributes": ["ip-dst"], "name": "Resolvers", "type": "cidr", "version": 1}
+    path = write(tmp_path, {"description": "known resolvers", "list": entries, **about})
+    with pytest.raises(FeedError, match="known to be no threat"):
+        open_feed(path)
+    assert len(places(path, "value", records="/list")) == len(entries)
+    assert len(places(write(tmp_path, {"description": "mine", "list": entries}), "value")) == len(entries)
+
+
 def test_what_lies_beyond_the_head_can_be_named(tmp_path):
     path = write(tmp_path, {"pad": "x" * 400_000, "data": [ONE]})
     assert places(path, "ioc", records="/data") == [(1, "/data/0", "a.example")]

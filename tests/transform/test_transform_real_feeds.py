@@ -86,7 +86,9 @@ def test_lists_by_an_independent_count():
     [
         ("cisa-kev.json", "no column of .* holds indicators"),
         ("misp-feed/manifest.json", "no column of .* holds indicators"),
-        ("warninglists/google.json", "several lists that may be its records"),
+        ("warninglists/google.json", "known to be no threat"),
+        ("warninglists/public-dns-v4.json", "known to be no threat"),
+        ("misp-feed/hashes.csv", "hashes are of values, not of files"),
     ],
 )
 def test_what_holds_no_indicators_says_so(name, found):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from tcetl.errors import FeedError
 from tcetl.feeds import jsonstream
@@ -13,6 +13,8 @@ from tcetl.feeds.objects import Item, ObjectFeed, facts
 from tcetl.feeds.source import Source
 
 _KEY: Final = "key"
+_ABOUT: Final = "matching_attributes"
+_WARNINGLIST: Final = frozenset({"name", "description", "version", "type", "list", _ABOUT})
 # A list of values may begin with a bracket as well: [Adblock Plus 2.0].
 _BEGINS: Final = re.compile(rb'\s*(?:\{\s*["}]|\[\s*(?:[\[{"\]]|-?[0-9]|true|false|null))')
 
@@ -40,6 +42,7 @@ class JsonFeed(ObjectFeed):
             )
         self._envelope = facts(document) if isinstance(document, dict) else ()
         if records is None:
+            _refuse_warninglist(source, document)
             self._where = find_records(document, source.location)
         else:
             self._where = records_at(source, document, records)
@@ -68,6 +71,17 @@ class JsonFeed(ObjectFeed):
                 row += 1
                 record = {_KEY: key} | one if isinstance(one, dict) else one
                 yield Item(row, pointer if at is None else f"{pointer}/{at}", record)
+
+
+def _refuse_warninglist(source: Source, document: Any) -> None:
+    """Raise FeedError for a warninglist of MISP, which lists what is no threat; a long one hides what comes last."""
+    if not isinstance(document, dict) or not {"list"} <= document.keys() <= _WARNINGLIST:
+        return
+    if any(at == _ABOUT and event == "start_array" for at, event, _ in jsonstream.events(source)):
+        raise FeedError(
+            f"feed file {source.location} is a warninglist of MISP: what is on it is known to be no threat",
+            hint="hold feeds against it (--allow-list); the option records=/list reads it all the same",
+        )
 
 
 def _recognise(source: Source) -> bool:
