@@ -1,7 +1,6 @@
 """Declared feeds, from their address to what is loaded: drift, allow-lists, scores, groups, and what is remembered."""
 
 import json
-import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from shared_feeds import FEEDS, needs_feeds
 from upath import UPath
 
 from tcetl.catalogue import DriftError, FeedDefinition, find, read, read_definition, resolve
@@ -269,10 +269,7 @@ def test_a_run_remembers_what_was_fetched_until_it_is_loaded(tmp_path: Path) -> 
     assert FetchState(state).known("feed:mine")["rows"] == "3"
 
 
-SHARED = Path(os.environ.get("TCETL_SHARED", Path(__file__).parents[2] / "shared")) / "feeds"
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared feeds are not here")
+@needs_feeds
 @pytest.mark.parametrize(
     ("name", "file", "rows"),
     [
@@ -290,15 +287,15 @@ SHARED = Path(os.environ.get("TCETL_SHARED", Path(__file__).parents[2] / "shared
     ],
 )
 def test_real_feeds_are_as_their_definitions_expect(name: str, file: str, rows: int) -> None:
-    feed = msgspec.structs.replace(find(name), url=str(SHARED / file), secret=None)
+    feed = msgspec.structs.replace(find(name), url=str(FEEDS / file), secret=None)
     reading = read(feed, owner="O")
     assert reading.alarms == []
     assert reading.counts["rows_read"] == rows
     assert reading.indicators.num_rows + reading.groups.num_rows > 0
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared feeds are not here")
+@needs_feeds
 def test_a_real_feed_that_was_cut_off_is_noticed() -> None:
-    feed = msgspec.structs.replace(find("threatfox-legacy"), url=str(SHARED / "threatfox.csv"))
+    feed = msgspec.structs.replace(find("threatfox-legacy"), url=str(FEEDS / "threatfox.csv"))
     with pytest.raises(DriftError, match="1,217,668 rows, and has 6"):
         read(feed, owner="O")

@@ -1,8 +1,8 @@
 """What an owner holds of the indicators of a load, read from the platform politely and in bounded memory.
 
 Per type of indicator there are two ways to read what the owner holds, and the cheaper one is taken: page through all
-of that type, 10,000 a request; or look up every record by itself. Measured on loopback, one lookup takes as long as 30
-to 60 items of a page; over a network, where the way there and back counts, as several hundred. So records are looked
+of that type, 10,000 a request; or look up every record by itself. Measured on loopback, one lookup takes as long as 25
+to 50 items of a page; over a network, where the way there and back counts, as several hundred. So records are looked
 up where the owner holds more than :data:`LOOKUP` times as many of their type, and paged through else.
 
 What is read and concerns the load goes to temporary files, by the chunk that it concerns, to be taken up chunk by

@@ -27,8 +27,9 @@ class Preview:
         rejected: Rows refused before anything is sent, by code.
         duplicates: Rows merged into an equal one.
         records: Records to send, by type.
-        chunks: Batch jobs to come.
-        bytes: Bytes to send.
+        jobs: Batch jobs to come.
+        files: Files of groups to upload, each by itself.
+        bytes: Bytes to send in batch jobs.
         mends: What was changed by hand, for a retry.
         samples: Some of the records, as they would be sent.
         notes: What a person should know of how the feed was read.
@@ -41,7 +42,8 @@ class Preview:
     rejected: dict[str, int]
     duplicates: int
     records: dict[str, int]
-    chunks: int
+    jobs: int
+    files: int
     bytes: int
     mends: list[Mend]
     samples: list[dict[str, Any]]
@@ -58,6 +60,7 @@ def preview(run: Run, *, samples: int = SAMPLES, scratch: bool = False) -> Previ
         scratch: The run directory is there for the preview alone, and its name is of no use to anybody.
     """
     coming = [run.chunks[receipt.chunk] for receipt in run.receipts() if receipt.phase == "planned"]
+    jobs = [chunk for chunk in coming if chunk.kind != "file"]
     types: Counter[str] = Counter()
     for chunk in coming:
         types.update(run.origins(chunk.chunk)["type"].to_pylist())
@@ -71,8 +74,9 @@ def preview(run: Run, *, samples: int = SAMPLES, scratch: bool = False) -> Previ
         rejected=dict(rejected),
         duplicates=duplicates,
         records=dict(types),
-        chunks=len(coming),
-        bytes=sum(chunk.bytes for chunk in coming),
+        jobs=len(jobs),
+        files=sum(chunk.records for chunk in coming if chunk.kind == "file"),
+        bytes=sum(chunk.bytes for chunk in jobs),
         mends=read_mends(run),
         samples=list(_samples(run, coming, samples)),
         notes=run.plan.notes,

@@ -233,7 +233,7 @@ def test_dry_runs_show_all_and_write_nothing(
     assert again.exit_code == 0, "without a diff it needs no connection"
     assert "Host www.mended.example" in again.stdout
     assert "Host: 2" in again.stdout
-    assert told(tcetl("batch", "resume", "run", "--dry-run", "--json"))["chunks"] == 0
+    assert told(tcetl("batch", "resume", "run", "--dry-run", "--json"))["jobs"] == 0
     alone = tcetl("batch", "retry", "run", "--diff")
     assert (alone.exit_code, "--dry-run" in alone.stderr) == (2, True)
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import duckdb
 import pytest
+from shared_feeds import FEEDS, needs_feeds
 
 
 def run_demo(*arguments: str | Path, cwd: Path) -> "subprocess.CompletedProcess[str]":
@@ -132,11 +133,9 @@ def test_a_feed_of_ones_own_with_a_refused_record(tmp_path: Path) -> None:
     assert f"<li>{load['notes'][0]}</li>" in (tmp_path / "out" / "report.html").read_text()
 
 
+@needs_feeds
 def test_the_real_urlhaus_feed(tmp_path: Path) -> None:
-    shared = Path(os.environ.get("TCETL_SHARED", Path(__file__).parents[2] / ".." / "shared")).resolve()
-    feed = shared / "feeds" / "urlhaus.csv"
-    if not feed.exists():
-        pytest.skip("the shared feeds are not here")
+    feed = FEEDS / "urlhaus.csv"
     done = run_demo("--feed", feed, "--seed-count", "0", "--out", "out", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)

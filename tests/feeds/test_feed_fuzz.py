@@ -7,17 +7,16 @@ import json
 import os
 import random
 import zipfile
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from openpyxl import Workbook
+from shared_feeds import FEEDS
 
 from tcetl.errors import FeedError
 from tcetl.feeds import FORMATS, Unpacking, open_feed
 
-FEEDS = Path(os.environ.get("TCETL_SHARED", Path(__file__).parents[3] / "shared")) / "feeds"
 MUTATIONS = int(os.environ.get("TCETL_FUZZ", "3"))  # of each sample; more of them find more
 LARGEST = 6000  # bytes of a sample: small ones break in more places per second
 PIECES = (

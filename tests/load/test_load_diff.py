@@ -194,4 +194,4 @@ def test_nothing_is_written_anywhere(tc: ThreatConnect, tc_emulator: "Emulator",
     assert not tc_emulator.journal(method="POST")
     run = planned(tmp_path / "run", [("Host", "a.example")])
     shown = preview_run(run.path)
-    assert (shown.chunks, shown.samples) == (1, [{"type": "Host", "hostName": "a.example"}])
+    assert (shown.jobs, shown.samples) == (1, [{"type": "Host", "hostName": "a.example"}])

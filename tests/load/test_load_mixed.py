@@ -1,6 +1,7 @@
 """Mixed loads against the emulator: all kinds of records, waves, files, deletes, refusals and their retry."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,11 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 from fake_platform import hosts, indicators
 from mixed import associations, groups, labels, named_groups, occurrences
+from typer.testing import CliRunner
 
+from tcetl.cli.app import app
 from tcetl.client import ThreatConnect
 from tcetl.client.batch import BatchSettings
 from tcetl.errors import LoadError, RejectedRecordsError
 from tcetl.load import KindCounts, LoadReport, Run, plan, retry, steps, submit, submit_chunks
+from tcetl.load.preview import preview
 from tcetl.pipeline import load_tables
 from tcetl.schema import REJECTS
 
@@ -363,3 +367,14 @@ def test_killed_at_any_step_it_loads_everything_once(
     files = [(entry["path"], entry["status"]) for entry in tc_emulator.journal(UPLOADS)]
     assert len(files) == 2
     assert {status for _, status in files} == {200}
+
+
+def test_a_dry_run_tells_jobs_and_file_uploads_apart(tmp_path: Path) -> None:
+    (tmp_path / "report.txt").write_text("the text of a report")
+    documents = named_groups(3, "Document", content=str(tmp_path / "report.txt"), file_name="report.txt")
+    run = planned(tmp_path / "run", hosts(2), groups=documents)
+    shown = preview(run)
+    assert (shown.jobs, shown.files) == (2, 3)
+    assert shown.bytes == sum(chunk.bytes for chunk in run.chunks if chunk.kind != "file")
+    told = CliRunner().invoke(app, ["batch", "resume", str(run.path), "--dry-run"], env={"COLUMNS": "200"})
+    assert re.search(r"in +2 jobs, \d+ bytes *\nbeside them +3 file uploads", told.stdout)

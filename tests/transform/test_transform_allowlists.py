@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared_feeds import FEEDS, needs_feeds
 
 from tcetl.errors import FeedError
 from tcetl.feeds import open_feed
@@ -231,11 +232,8 @@ def test_networks_hold_just_what_ipaddress_says(
     assert on(result, AllowList("x", [rule])) == expected
 
 
-SHARED = Path(__file__).parents[3] / "shared" / "feeds" / "warninglists"
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared feeds are not here")
-@pytest.mark.parametrize("path", sorted(SHARED.glob("*.json")), ids=lambda path: path.stem)
+@needs_feeds
+@pytest.mark.parametrize("path", sorted((FEEDS / "warninglists").glob("*.json")), ids=lambda path: path.stem)
 def test_every_real_warninglist_is_read_and_holds_its_own_entries(tmp_path: Path, path: Path) -> None:
     allowed = allow_list(path)
     entries = json.loads(path.read_text())["list"]

@@ -2,22 +2,20 @@
 
 import csv
 import json
-import os
 import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from shared_feeds import FEEDS, needs_feeds
 
 from tcetl.errors import FeedError
 from tcetl.feeds import open_feed, stated_records
 from tcetl.transform import normalise
 
-SHARED = Path(os.environ.get("TCETL_SHARED", Path(__file__).parents[3] / "shared"))
-FEEDS = SHARED / "feeds"
 CHECKED = Path(__file__).parents[2] / "docs" / "feeds-checked.md"
 RECOMPUTED = 6  # columns; what follows was written by who looked at the rejects
-pytestmark = pytest.mark.skipif(not FEEDS.is_dir(), reason="the folder of real feeds is not here")
+pytestmark = needs_feeds
 
 
 def table():

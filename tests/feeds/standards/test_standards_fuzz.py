@@ -1,13 +1,12 @@
 """No document crashes or hangs the readers of standards: it is used, or refused by a `FeedError`, and all adds up."""
 
 import json
-import os
 import random
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared_feeds import FEEDS
 
 from tcetl.errors import FeedError
 from tcetl.feeds import open_feed
@@ -19,7 +18,6 @@ from tcetl.feeds.standards.misp_record import MispOptions
 from tcetl.feeds.standards.stix_objects import StixReader
 from tcetl.transform import as_groups, normalise
 
-SHARED = Path(os.environ.get("TCETL_SHARED", Path(__file__).parents[4] / "shared")) / "feeds"
 REAL = [
     "unit42-watchdog.stix20.json", "eset-stantinko.misp.json", "eset-windigo.ioc", "uscert-mifr.stix1.xml",
     "mandiant-apt1-appendixg.stix21.json",
@@ -165,10 +163,10 @@ def test_bytes_of_any_kind(tmp_path_factory, data, kind):
     read(path)
 
 
-@pytest.mark.parametrize("name", [name for name in REAL if (SHARED / name).is_file()])
+@pytest.mark.parametrize("name", [name for name in REAL if (FEEDS / name).is_file()])
 def test_real_documents_damaged_anywhere(tmp_path, name):
-    whole = (SHARED / name).read_bytes()
-    kind = open_feed(SHARED / name).format
+    whole = (FEEDS / name).read_bytes()
+    kind = open_feed(FEEDS / name).format
     chance = random.Random(name)
     path = tmp_path / name
     for _ in range(12):
