@@ -8,11 +8,11 @@ from typing import Any, BinaryIO
 from tcetl.errors import FeedError
 from tcetl.feeds.base import FILE, PLACE, POINTER, ROW, Feed, PartedFeed, RawBatch
 from tcetl.feeds.comments import stated_records
-from tcetl.feeds.formats import FORMATS, recognise
+from tcetl.feeds.formats import FORMATS, folder_format, recognise
 from tcetl.feeds.formats.misp import MANIFEST
 from tcetl.feeds.frame import FrameFeed, Table, is_table
 from tcetl.feeds.joined import JoinedFeed
-from tcetl.feeds.source import Folder, Source, locate
+from tcetl.feeds.source import Archive, Folder, Source, locate
 from tcetl.feeds.sources import Fetching, fetch, shown
 from tcetl.feeds.sources.stores import Matches
 from tcetl.feeds.standards.grouping import GroupedFeed
@@ -53,7 +53,8 @@ def open_feed(
     Args:
         given: A path to a file or folder, a pattern of paths, an address as `tcetl.feeds.sources.fetch` takes it, an
             opened binary stream, a source that somebody else fetched, or a table: a DataFrame of pandas or polars, a
-            table of Arrow.
+            table of Arrow. The files that a pattern matches, and those of an archive, are one feed if they are of one
+            format.
         name: The feed's name, for the origin of its records; the file's name without its ending by default.
         format: One of `FORMATS`, or ``auto`` to look at the content.
         unpacking: Password, member and limits for packed files; of a `Source` or `Folder`, its own counts.
@@ -76,7 +77,7 @@ def open_feed(
         # No table any more, which mypy cannot conclude from a type guard.
         held: Any = Path(given) if isinstance(given, os.PathLike) else given
         source = locate(held, unpacking)
-    if isinstance(source, Matches):
+    if isinstance(source, Matches | Archive) and folder_format(source, format) is None:
         return JoinedFeed(source, name or feed_name(source.location), partial(_read, format, options))
     return _read(format, options, source, name or feed_name(source.location))
 

@@ -42,11 +42,16 @@ class JoinedFeed:
         """Yield the batches of one file after the other.
 
         Raises:
-            FeedError: a file cannot be read, or has other columns than the first.
+            FeedError: a file cannot be read, or is of another format or has other columns than the first.
         """
         self._notes = []
         for name in self._folder.names():
             feed = self._open(name)
+            if feed.format != self.format:
+                raise FeedError(
+                    f"{feed.file} is of format {feed.format}, and the files before it are of format {self.format}",
+                    hint="read one by itself (of an archive: its member), or say the format that all are read by",
+                )
             if set(feed.columns) != set(self.columns):
                 raise FeedError(
                     f"{feed.file} has other columns than the files before it: {', '.join(feed.columns)}",

@@ -12,7 +12,8 @@ from typing import BinaryIO, Final, Protocol, cast, runtime_checkable
 from tcetl.errors import EmptyFeedError, FeedError
 from tcetl.feeds.decode import Decoder
 from tcetl.feeds.text import BLOCK_SIZE, foreign, text_blocks, text_pieces, unmarked_utf16
-from tcetl.feeds.unpack import Unpacking, archived, seekable, unpack
+from tcetl.feeds.unpack import Unpacking, archived, seekable, told, unpack
+from tcetl.feeds.zipped import Zipped
 
 Opener = Callable[[], BinaryIO]
 
@@ -44,7 +45,7 @@ class Source:
         self.location = location
         self._opener = opener
         self.unpacking = unpacking or Unpacking()
-        with self.open_raw() as raw:
+        with self.open_raw() as raw, told(location):
             if not raw.read(1):
                 raise FeedError(f"feed file {location} is empty (0 bytes)", hint="was the download interrupted?")
         with self.open() as stream:
@@ -153,23 +154,30 @@ class Directory:
 
 
 class Archive:
-    """A ZIP archive of several files as a `Folder`."""
+    """A ZIP archive of several files as a `Folder`; *raw*, its bytes, are closed with the last that refers to this."""
 
-    def __init__(self, location: str, opener: Opener, names: Sequence[str], unpacking: Unpacking) -> None:
-        self.location = location
-        self._opener = opener
-        self._names = names
+    def __init__(self, archive: Zipped, raw: BinaryIO, unpacking: Unpacking) -> None:
+        self.location = archive.location
+        self._archive = archive
         self._unpacking = unpacking
+        weakref.finalize(self, raw.close)
 
     def names(self) -> Sequence[str]:
         """Return the names of the files, sorted."""
-        return self._names
+        return list(self._archive.sizes)
 
     def file(self, name: str) -> Source:
         """Return one of the files."""
-        if name not in self._names:
+        sizes = self._archive.sizes
+        if name not in sizes:
             raise MissingError(f"archive {self.location} has no file '{name}'")
-        return Source(f"{self.location}/{name}", self._opener, replace(self._unpacking, member=name))
+        # Each may take its share of the bytes that all may, so that those packed again stay within them too.
+        share = self._unpacking.max_bytes * sizes[name] // max(sum(sizes.values()), 1)
+        return Source(f"{self.location}/{name}", partial(self._open, name), replace(self._unpacking, max_bytes=share))
+
+    def _open(self, name: str) -> BinaryIO:
+        with told(self.location):
+            return self._archive.open(name, self._unpacking.password)
 
 
 def locate(given: Path | BinaryIO | Source | Folder, unpacking: Unpacking) -> Source | Folder:
@@ -193,19 +201,26 @@ def locate(given: Path | BinaryIO | Source | Folder, unpacking: Unpacking) -> So
 
 def unpacked(location: str, opener: Opener, unpacking: Unpacking) -> Source | Folder:
     """Return what *opener* opens as a source, or as a folder where it is an archive of several files."""
-    if unpacking.member is None:
-        names = _archived(location, opener)
-        if len(names) > 1:
-            return Archive(location, opener, names, unpacking)
+    if unpacking.member is None and (folder := _archive(location, opener, unpacking)):
+        return folder
     return Source(location, opener, unpacking)
 
 
-def _archived(location: str, opener: Opener) -> Sequence[str]:
+def _archive(location: str, opener: Opener, unpacking: Unpacking) -> Archive | None:
+    """Return the archive of several files that *opener* opens, if it is one."""
     try:
-        with opener() as raw:
-            return archived(raw, location)
+        raw = opener()
     except OSError:
-        return []  # Source will say what is wrong
+        return None  # Source will say what is wrong
+    try:
+        found = archived(raw, location, unpacking)
+        folder = Archive(found, raw, unpacking) if found and len(found.sizes) > 1 else None
+    except BaseException:
+        raw.close()
+        raise
+    if folder is None:
+        raw.close()
+    return folder
 
 
 class Spooled:

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final, NamedTuple, cast
@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Final, NamedTuple, cast
 import pyarrow as pa
 
 from tcetl.errors import FeedError
+from tcetl.feeds.zipped import Zipped
 
 ZIP: Final = b"PK\x03\x04"
 
@@ -23,7 +24,6 @@ _DEEPEST: Final = 2  # a .zip in a .gz happens; what is packed three times over 
 _GRACE: Final = 32 << 20  # bytes that may come out before the ratio is looked at: short texts repeat themselves
 _NAME_AT: Final = 30  # where the name of the first file begins
 _OFFICE_PARTS: Final = (b"[Content_Types].xml", b"_rels/", b"docProps/", b"xl/", b"word/", b"ppt/")
-_AES: Final = 99  # the compression method under which archives note that a member is encrypted with AES
 _DAMAGE: Final = (EOFError, OSError, lzma.LZMAError, pa.ArrowException, zipfile.BadZipFile, zlib.error)
 
 
@@ -34,7 +34,7 @@ class Unpacking:
     Args:
         member: Name of the one file to read from an archive.
         password: Of an encrypted archive; sharers of malware use ``infected``.
-        max_bytes: Most bytes that may come out of one file.
+        max_bytes: Most bytes that may come out of one file; of an archive, out of all its files together.
         max_ratio: Most bytes that may come out for each that went in.
     """
 
@@ -58,22 +58,25 @@ def unpack(raw: BinaryIO, location: str, how: Unpacking) -> BinaryIO:
             break
         if depth == _DEEPEST:
             raise FeedError(f"feed file {location} is packed more than {_DEEPEST} times over", hint="unpack it first")
-        with _told(location):
+        with told(location):
             stream = io.BufferedReader(_Guarded(opener(stream, location, how), location, how, outer=stream))
     return stream
 
 
-def archived(raw: BinaryIO, location: str) -> Sequence[str]:
-    """Return the names of the files in *raw* where it is an archive and no Office document; else none.
+def archived(raw: BinaryIO, location: str, how: Unpacking) -> Zipped | None:
+    """Return the archive that *raw* is, but for an Office document; None where it is none.
 
-    What archivers add of their own, and hidden files, are left out.
+    Raises:
+        FeedError: it is damaged, or its files would be larger than *how* allows, all together.
     """
     office = is_office(raw)
     raw.seek(0)
     if office or raw.read(4) != ZIP:
-        return []
-    with _told(location), zipfile.ZipFile(raw) as archive:
-        return _members(archive)
+        return None
+    with told(location):
+        archive = Zipped(raw, location)
+        _check(location, sum(archive.sizes.values()), raw.seek(0, io.SEEK_END), how)
+        return archive
 
 
 def is_office(stream: BinaryIO) -> bool:
@@ -122,12 +125,12 @@ class _Guarded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        with _told(self._location):
+        with told(self._location):
             data = self.layer.stream.read(len(buffer))
         buffer[: len(data)] = data
         self.count += len(data)
         if self.layer.used:
-            self._check(max(self.layer.used(), 1))
+            _check(self._location, self.count, max(self.layer.used(), 1), self._how)
         return len(data)
 
     def close(self) -> None:
@@ -144,21 +147,24 @@ class _Guarded(io.RawIOBase):
         inner.seek(0)
         return inner
 
-    def _check(self, used: int) -> None:
-        if self.count > self._how.max_bytes:
-            raise FeedError(
-                f"feed file {self._location} holds more than {self._how.max_bytes:,} bytes when it is unpacked",
-                hint="allow for more with max_bytes",
-            )
-        if self.count > _GRACE and self.count > self._how.max_ratio * used:
-            raise FeedError(
-                f"feed file {self._location} expands to more than {self._how.max_ratio} times its size",
-                hint="made to fill the disk? If not, allow for more with max_ratio",
-            )
+
+def _check(location: str, count: int, used: int, how: Unpacking) -> None:
+    """Raise FeedError where *count* bytes are more than may come out of the *used* ones."""
+    if count > how.max_bytes:
+        raise FeedError(
+            f"feed file {location} holds more than {how.max_bytes:,} bytes when it is unpacked",
+            hint="allow for more with max_bytes",
+        )
+    if count > _GRACE and count > how.max_ratio * used:
+        raise FeedError(
+            f"feed file {location} expands to more than {how.max_ratio} times its size",
+            hint="made to fill the disk? If not, allow for more with max_ratio",
+        )
 
 
 @contextmanager
-def _told(location: str) -> Iterator[None]:
+def told(location: str) -> Iterator[None]:
+    """Raise what goes wrong in unpacking what is at *location* as FeedError."""
     try:
         yield
     except RuntimeError as error:  # of zipfile: a password that is wrong, a method of compression it does not know
@@ -167,43 +173,19 @@ def _told(location: str) -> Iterator[None]:
         raise FeedError(f"feed file {location} is damaged or ends early: {error}", hint="fetch it again") from error
 
 
-def _members(archive: zipfile.ZipFile) -> list[str]:
-    names = (info.filename for info in archive.infolist() if not info.is_dir())
-    return sorted(
-        name for name in names if not name.startswith("__MACOSX/") and not f"/{name}".rpartition("/")[2].startswith(".")
-    )
-
-
 def _zip(stream: BinaryIO, location: str, how: Unpacking) -> _Layer:
     guard = cast(io.BufferedReader, stream).raw
     assert isinstance(guard, _Guarded)
     as_it_is = guard.outer is None and guard.layer.stream.seekable()
-    file = guard.layer.stream if as_it_is else _copied(stream)
-    archive = zipfile.ZipFile(file)
-    names = _members(archive)
+    archive = Zipped(guard.layer.stream if as_it_is else _copied(stream), location)
+    names = list(archive.sizes)
     listed = ", ".join(names[:20])
     if how.member is not None and how.member not in names:
         raise FeedError(f"archive {location} has no file '{how.member}'", hint=f"it has: {listed}")
     if how.member is None and len(names) != 1:
         raise FeedError(f"archive {location} holds {len(names)} files", hint=f"name one as its member: {listed}")
-    info = archive.getinfo(how.member or names[0])
-    if info.flag_bits & 1 and how.password is None:
-        raise FeedError(f"'{info.filename}' in archive {location} is encrypted", hint="give its password")
-    if info.compress_type == _AES:
-        archive = _aes(file, location)
-    member = archive.open(info.filename, pwd=how.password.encode() if how.password else None)
-    return _Layer(cast(BinaryIO, member), lambda: info.compress_size)
-
-
-def _aes(file: BinaryIO, location: str) -> zipfile.ZipFile:
-    try:
-        import pyzipper  # noqa: PLC0415 - of the extra "feeds"
-    except ImportError:
-        raise FeedError(
-            f"archive {location} is encrypted with AES",
-            hint="install the extra that reads it: pip install 'tcetl[feeds]'",
-        ) from None
-    return cast(zipfile.ZipFile, pyzipper.AESZipFile(file))
+    name = how.member or names[0]
+    return _Layer(archive.open(name, how.password), lambda: archive.packed_size(name))
 
 
 def _used(stream: BinaryIO) -> Callable[[], int]:

@@ -42,19 +42,30 @@ def parquet():
     return stored.getvalue()
 
 
-def archive():
+def archive(**members):
     stored = io.BytesIO()
     with zipfile.ZipFile(stored, "w", zipfile.ZIP_DEFLATED) as packed:
-        packed.writestr("feed.csv", b"ioc,x\na.example,1\n" * 20)
+        for name, content in members.items():
+            packed.writestr(name, content)
     return stored.getvalue()
+
+
+CSV = b"ioc,x\na.example,1\n" * 20
+UUID = "c37d49bb-2287-5087-b408-ce338bf8d71f"
+MISP = {
+    "manifest.json": json.dumps({UUID: {"timestamp": "1"}, UUID.replace("c", "d"): 1}),
+    f"{UUID}.json": json.dumps({"Event": {"Attribute": [{"type": "domain", "value": "a.example", "uuid": UUID}]}}),
+}
 
 
 REPORT = b"# Title\n\n```\n192.0.2.1\nevil[.]com\n```\n| a | b |\n|---|---|\n| b.example | hxxp://c[.]example/ |\n"
 SAMPLES = {
     "workbook": workbook(),
     "parquet": parquet(),
-    "archive": archive(),
-    "gzip": gzip.compress(b"ioc,x\na.example,1\n" * 20, mtime=0),
+    "archive": archive(a=CSV),
+    "archive of many": archive(a=CSV, b=gzip.compress(CSV, mtime=0), c=CSV[:100]),
+    "archive of a folder": archive(**MISP),
+    "gzip": gzip.compress(CSV, mtime=0),
     "report": REPORT,
     "json": json.dumps({"n": 1, "data": [{"ioc": "a.example", "x": {"y": [1, {"z": None}]}}]}).encode(),
     "keyed json": json.dumps({"1": [{"ioc": "192.0.2.1"}], "2": [{"ioc": "b.example"}]}).encode(),

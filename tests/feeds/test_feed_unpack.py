@@ -14,6 +14,7 @@ import pyzipper
 from tcetl.errors import FeedError
 from tcetl.feeds import Unpacking, open_feed
 from tcetl.feeds.source import locate
+from tcetl.transform import normalise
 
 CONTENT = b"url,x\n" + b"".join(b"http://a.example/%d,%d\n" % (n, n) for n in range(5000))
 
@@ -97,12 +98,62 @@ def test_a_bomb_is_stopped(pack, monkeypatch):
         rows(io.BytesIO(bomb), unpacking=Unpacking(max_bytes=1_000_000, max_ratio=10_000_000))
 
 
-def test_several_members_are_a_folder_and_one_can_be_chosen(tmp_path):
+def test_members_of_one_format_are_one_feed_and_each_record_names_its_own(tmp_path):
+    days = [
+        ("b.csv", b"ip,comment\n192.0.2.3,x\n192.0.2.1,x\n"),
+        ("2026/a.csv.gz", gzip.compress(b"comment,ip\nx,192.0.2.1\n")),
+        ("2026/c.csv", b"# Nothing today\nip,comment\n"),
+        ("__MACOSX/._b.csv", b"x"),
+    ]
+    path = tmp_path / "feeds.zip"
+    path.write_bytes(zipped(*days))
+    for given, location in ((path, str(path)), (io.BytesIO(path.read_bytes()), "stream")):
+        feed = open_feed(given)
+        assert (feed.format, sorted(feed.columns)) == ("csv", ["comment", "ip"])
+        result = normalise(feed, owner="O")
+        assert (result.counts.rows_read, result.counts.duplicates) == (3, 1)
+        origins = {(one["summary"], one["origin"]["file"]) for one in result.indicators.to_pylist()}
+        assert origins == {("192.0.2.1", f"{location}/2026/a.csv.gz"), ("192.0.2.3", f"{location}/b.csv")}
+        [duplicate] = [one for one in result.rejects.to_pylist() if one["code"] == "duplicate"]
+        assert (duplicate["file"], duplicate["row"]) == (f"{location}/b.csv", 3)
+    events = [
+        (f"{n}.json", b'{"Event": {"Attribute": [{"type": "domain", "value": "%d.example"}]}}' % n) for n in (1, 2)
+    ]
+    path.write_bytes(zipped(*events))
+    assert rows(path) == rows(path, format="misp") == 2
+
+
+def test_members_of_different_formats_are_no_feed_and_it_is_said_why(tmp_path):
+    path = tmp_path / "feeds.zip"
+    path.write_bytes(
+        zipped(("a.csv", b"ip,comment\n192.0.2.3,x\n"), ("README.json", b'[{"url": "http://a.example/"}]'))
+    )
+    with pytest.raises(FeedError, match=r"feeds\.zip/a\.csv is of format csv, and .* format json") as caught:
+        rows(path)
+    assert "member" in caught.value.hint
+    path.write_bytes(zipped(("a.csv", b"ip,comment\n192.0.2.3,x\n"), ("b.csv", b"url,comment\nhttp://a.example/,x\n")))
+    with pytest.raises(FeedError, match=r"b\.csv has other columns"):
+        rows(path)
+    assert rows(path, unpacking=Unpacking(member="b.csv")) == 1
+
+
+def test_members_are_bounded_all_together(monkeypatch):
+    monkeypatch.setattr("tcetl.feeds.unpack._GRACE", 1 << 20)
+    content = b"url,x\n" + b"http://a.example/,1\n" * 40_000  # 800,006 bytes each, which alone would do
+    bomb = zipped(*((f"{n}.csv", content) for n in range(4)))
+    with pytest.raises(FeedError, match="more than 3,000,000 bytes"):
+        rows(io.BytesIO(bomb), unpacking=Unpacking(max_bytes=3_000_000, max_ratio=10_000_000))
+    with pytest.raises(FeedError, match="expands to more than 250 times"):
+        rows(io.BytesIO(bomb))
+    again = zipped(*((f"{n}.csv.gz", gzip.compress(content)) for n in range(4)))
+    with pytest.raises(FeedError, match="bytes when it is unpacked"):
+        rows(io.BytesIO(again), unpacking=Unpacking(max_bytes=3_000_000, max_ratio=10_000_000))
+    assert rows(io.BytesIO(again), unpacking=Unpacking(max_bytes=3_300_000, max_ratio=10_000_000)) == 160_000
+
+
+def test_one_member_can_be_chosen(tmp_path):
     path = tmp_path / "feeds.zip"
     path.write_bytes(zipped(("b.csv", CONTENT), ("a/x.txt", b"192.0.2.1\n192.0.2.2\n")))
-    with pytest.raises(FeedError, match="holds 2 files") as caught:
-        open_feed(path)
-    assert "a/x.txt, b.csv" in caught.value.hint
     assert rows(path, unpacking=Unpacking(member="a/x.txt")) == 2
     with pytest.raises(FeedError, match="has no file 'c"):
         open_feed(path, unpacking=Unpacking(member="c.csv"))

@@ -30,19 +30,24 @@ FORMATS: Final[dict[str, Format]] = {
 }
 
 
+def folder_format(folder: Folder, format: str = "auto") -> Format | None:  # noqa: A002
+    """Return the format, that called *format* or any, of which *folder* is one feed as it is, if it is of one."""
+    asked = FORMATS.values() if format == "auto" else [FORMATS[format]]
+    return next((one for one in asked if one.recognise_folder and one.recognise_folder(folder)), None)
+
+
 def recognise(source: Source | Folder) -> Format:
     """Return the format of *source*, by its content.
 
     Raises:
         FeedError: it is of no known format; the message says what was found instead.
     """
-    for one in FORMATS.values():
-        if (
-            one.recognise(source)
-            if isinstance(source, Source)
-            else one.recognise_folder and one.recognise_folder(source)
-        ):
-            return one
+    if isinstance(source, Source):
+        found = next((one for one in FORMATS.values() if one.recognise(source)), None)
+    else:
+        found = folder_format(source)
+    if found:
+        return found
     known = f"formats that can be read: {', '.join(FORMATS)}"
     if isinstance(source, Source):
         raise FeedError(f"feed file {source.location} is {source.foreign or 'of no known format'}", hint=known)
