@@ -1,11 +1,12 @@
 """What an item says that the INDICATORS schema has no column for: kept, as JSON, in the column ``extra``."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, Final
 
 import msgspec
 
 from tcetl.client.report.mending import Path
+from tcetl.client.report.seen import Path as Key
 from tcetl.client.report.wire import ITEM, REQUIRED_INSIDE
 from tcetl.indicators import SEPARATOR, TYPES
 
@@ -17,6 +18,8 @@ _VALUE_KEYS: Final = frozenset(key for kind in TYPES.values() for key in kind.va
 _NULL: Final = b"null"
 _Object = dict[str, msgspec.Raw]
 _OBJECT: Final = msgspec.json.Decoder(_Object)
+objects: Final = msgspec.json.Decoder(list[_Object]).decode
+"""The objects of a JSON list, their values as they are written."""
 _OBJECT_OR_NULL: Final = msgspec.json.Decoder(_Object | None)
 _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -28,7 +31,17 @@ def leftover(item: bytes | msgspec.Raw, misfits: Set[Path] = frozenset()) -> str
     inside attributes, tags and security labels stand at their element's place: ``{"tag":[{},{"weight":2}]}`` for the
     second tag's weight. A key that only repeats a part of the summary, as in lists of one type, is not kept.
     """
-    record = _OBJECT.decode(item)
+    return _left(_OBJECT.decode(item), _KNOWN_INSIDE, misfits)
+
+
+def leftovers(items: Iterable[_Object], unknown: Set[Key]) -> list[str | None]:
+    """What is left of each of *items*, as by :func:`leftover`, when only *unknown* keys come up beside the known."""
+    lists = [key for key in _KNOWN_INSIDE if any(path[0] == key for path in unknown)]
+    return [_left(item, lists) for item in items]
+
+
+def _left(record: _Object, lists: Iterable[str], misfits: Set[Path] = frozenset()) -> str | None:
+    """What is left of *record*; inside of *lists* alone."""
     rest: dict[str, Any] = {
         key: value
         for key, value in record.items()
@@ -36,7 +49,7 @@ def leftover(item: bytes | msgspec.Raw, misfits: Set[Path] = frozenset()) -> str
         and not _is_null(value)
         and not (key in _VALUE_KEYS and _repeats(value, record))
     }
-    for key in _KNOWN_INSIDE:
+    for key in lists:
         if key in record and key not in rest:
             inside = _inside(record[key], key, misfits)
             if any(part != {} for part in inside):

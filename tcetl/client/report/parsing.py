@@ -1,6 +1,6 @@
 """From a block of items to one INDICATORS record batch, and the items that are none."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -11,16 +11,14 @@ import pyarrow.json
 
 from tcetl.client.report.constants import offsets
 from tcetl.client.report.cutting import PREFIX, SUFFIX, NotJsonError, split
-from tcetl.client.report.leftovers import leftover
+from tcetl.client.report.leftovers import leftover, leftovers, objects
 from tcetl.client.report.mending import UnusableError, mend
-from tcetl.client.report.seen import Seen, filled, strict
-from tcetl.client.report.wire import ITEM, indicators, is_plain
+from tcetl.client.report.seen import ALL, Keys, Path, Seen, filled, paths_of
+from tcetl.client.report.wire import indicators, is_plain
 from tcetl.errors import NOT_JSON, DamagedDocumentError
 
-_KNOWN_ONLY: Final = strict(ITEM)
-_KNOWN: Final = pa.json.ParseOptions(explicit_schema=_KNOWN_ONLY.explicit_schema, unexpected_field_behavior="ignore")
-_ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _START: Final = len(PREFIX)
+_ALL: Final = Keys.of(ALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +50,32 @@ def parse(document: bytes, exported_at: datetime | None = None, seen: Seen | Non
     Raises:
         NotJsonError: It is not JSON.
     """
-    items = _read(document, seen.options) if seen else None
-    if items is None:
-        # Unknown keys are usually in every item or in none, so that this fails at the first one.
-        items = _read(document, _KNOWN_ONLY)
-        if items is not None and seen:
-            seen.add(items)
+    keys = seen.keys if seen else _ALL
+    # Other keys are usually in every item or in none, so that this fails at the first one.
+    items = _plain(_read(document, keys.options("error")))
     if items is not None:
         return Parsed(indicators(items, None, exported_at), [], len(items))
     content = document[_START : -len(SUFFIX)]
     try:
-        raws = _ITEMS.decode(b"[%b]" % content)
-        items = _read(document, _KNOWN)
+        records = objects(b"[%b]" % content)  # and thereby nested no deeper than the parser can bear to infer
+        items, unknown = _look_again(document, keys, seen)
         if items is not None:
-            return Parsed(indicators(items, [leftover(raw) for raw in raws], exported_at), [], len(items))
+            extra = leftovers(records, unknown) if unknown else None
+            return Parsed(indicators(items, extra, exported_at), [], len(items))
     except NOT_JSON:
         pass  # the block is damaged, or cut in the wrong place, or an item has something that cannot be kept
     return _patiently(content, exported_at)
+
+
+def _look_again(document: bytes, keys: Keys, seen: Seen | None) -> tuple[pa.StructArray | None, Set[Path]]:
+    """The items if they are plain but for having other keys than *keys*, and those of their keys that are not known."""
+    items = _read(document, keys.options("infer"))
+    paths = ALL if items is None else frozenset(paths_of(items.type))
+    if not paths & ALL <= keys.paths:
+        if seen:
+            seen.add(paths)
+        items = _read(document, Keys.of(keys.paths | paths).options("infer"))
+    return _plain(items), paths - ALL
 
 
 def indicator_batch(items: Sequence[bytes | msgspec.Raw], *, exported_at: datetime | None = None) -> pa.RecordBatch:
@@ -96,7 +103,7 @@ def indicator_batch(items: Sequence[bytes | msgspec.Raw], *, exported_at: dateti
 
 
 def _read(document: bytes, options: pa.json.ParseOptions) -> pa.StructArray | None:
-    """The items as the parser takes them; None when it does not take all of them as they are."""
+    """The items as the parser takes them; None when it does not take all of them."""
     buffer = pa.py_buffer(document)
     try:
         # The parser lets bytes pass that are not UTF-8, this cast does not.
@@ -108,9 +115,14 @@ def _read(document: bytes, options: pa.json.ParseOptions) -> pa.StructArray | No
         )
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
-    if table.num_rows != 1:
+    return table.column(0).chunk(0).flatten() if table.num_rows == 1 else None
+
+
+def _plain(items: pa.StructArray | None) -> pa.StructArray | None:
+    """*items* with all keys that are known; None when they are not plain."""
+    if items is None:
         return None
-    items = filled(table.column(0).chunk(0).flatten())
+    items = filled(items)
     return items if is_plain(items) else None
 
 
@@ -129,6 +141,6 @@ def _patiently(content: bytes, exported_at: datetime | None) -> Parsed:
         else:
             mended.append(item.item)
             extra.append(leftover(raw, item.misfits))
-    items = _read(b"".join((PREFIX, msgspec.json.encode(mended)[1:-1], SUFFIX)), _KNOWN_ONLY)
+    items = _plain(_read(b"".join((PREFIX, msgspec.json.encode(mended)[1:-1], SUFFIX)), _ALL.options("error")))
     assert items is not None
     return Parsed(indicators(items, extra, exported_at), rejects, len(mended) + len(rejects))

@@ -1,42 +1,53 @@
 """Which keys a report makes use of: the parser then does no work for the others.
 
-pyarrow's parser puts a null wherever an item lacks a key of the schema. Most reports have but half of the keys that
-there are, so that this is a third of its work.
+pyarrow's parser puts a null wherever an item lacks a key of the schema, and most reports have but half of the keys that
+there are.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+from threading import Lock
+from typing import Final, Self
 
 import pyarrow as pa
+import pyarrow.json
 
 from tcetl.client.report.cutting import LIST
 from tcetl.client.report.wire import ITEM
 
 Path = tuple[str, ...]
+"""A key of items, or one of the elements of a list in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Known keys: their ``paths``, and the ``schema`` of a list of items with just these."""
+
+    paths: Set[Path]
+    schema: pa.Schema
+
+    @classmethod
+    def of(cls, paths: Set[Path]) -> Self:
+        """Those of *paths* that are known."""
+        known = paths & ALL
+        return cls(known, pa.schema([pa.field(LIST.decode(), pa.list_(_only(ITEM, known)))]))
+
+    def options(self, others: str) -> pa.json.ParseOptions:
+        """Options for a parser that takes a list of items; *others* is what it does with other keys."""
+        return pa.json.ParseOptions(explicit_schema=self.schema, unexpected_field_behavior=others)
 
 
 class Seen:
-    """The keys that came up in a report so far. Threads may share one.
-
-    Attributes:
-        options: Options for a parser that takes these keys, and refuses items with others.
-    """
+    """The ``keys`` that came up in a report so far. Threads may share one."""
 
     def __init__(self) -> None:
-        self._paths: frozenset[Path] = frozenset()
-        self.options = strict(_only(ITEM, self._paths))
+        self._lock = Lock()
+        self.keys = Keys.of(frozenset())
 
-    def add(self, items: pa.StructArray) -> None:
-        """Learn from *items* (of type :data:`ITEM`), which the parser refused, or which are the first."""
-        paths = self._paths.union(_with_values(items))
-        # Learnt nothing? Then it is a key that has no values, only nulls.
-        self._paths = paths if paths != self._paths else frozenset(_all(ITEM))
-        self.options = strict(_only(ITEM, self._paths))
-
-
-def strict(item: pa.DataType) -> pa.json.ParseOptions:
-    """Options for a parser that takes a list of *item*, and nothing else in them."""
-    schema = pa.schema([pa.field(LIST.decode(), pa.list_(item))])
-    return pa.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
+    def add(self, paths: Set[Path]) -> None:
+        """Learn of those of *paths* that are known."""
+        with self._lock:
+            self.keys = Keys.of(self.keys.paths | paths)
 
 
 def filled(array: pa.Array, kind: pa.DataType = ITEM) -> pa.Array:
@@ -55,29 +66,18 @@ def filled(array: pa.Array, kind: pa.DataType = ITEM) -> pa.Array:
     return pa.StructArray.from_arrays(fields, fields=list(kind), mask=array.is_null() if array.null_count else None)
 
 
-def _with_values(array: pa.Array, at: Path = ()) -> Iterator[Path]:
-    """The paths of the fields that are not null everywhere."""
-    if pa.types.is_list(array.type):
-        yield from _with_values(array.values, at)
-    elif pa.types.is_struct(array.type):
-        for field in array.type:
-            inside = array.field(field.name)
-            if inside.null_count < len(inside):
-                yield (*at, field.name)
-                yield from _with_values(inside, (*at, field.name))
-
-
-def _all(kind: pa.DataType, at: Path = ()) -> Iterator[Path]:
-    """The paths of all fields."""
-    if pa.types.is_list(kind):
-        yield from _all(kind.value_type, at)
-    elif pa.types.is_struct(kind):
+def paths_of(kind: pa.DataType, known: pa.DataType = ITEM, at: Path = ()) -> Iterator[Path]:
+    """The keys of *kind*, an item as the parser found it; of what is not *known*, not those inside."""
+    if pa.types.is_list(kind) and pa.types.is_list(known):
+        yield from paths_of(kind.value_type, known.value_type, at)
+    elif pa.types.is_struct(kind) and pa.types.is_struct(known):
         for field in kind:
             yield (*at, field.name)
-            yield from _all(field.type, (*at, field.name))
+            if known.get_field_index(field.name) >= 0:
+                yield from paths_of(field.type, known.field(field.name).type, (*at, field.name))
 
 
-def _only(kind: pa.DataType, paths: frozenset[Path], at: Path = ()) -> pa.DataType:
+def _only(kind: pa.DataType, paths: Set[Path], at: Path = ()) -> pa.DataType:
     """*kind* with just the fields of *paths*."""
     if pa.types.is_list(kind):
         return pa.list_(_only(kind.value_type, paths, at))
@@ -85,3 +85,7 @@ def _only(kind: pa.DataType, paths: frozenset[Path], at: Path = ()) -> pa.DataTy
         inside = [(field.name, (*at, field.name), field.type) for field in kind]
         return pa.struct([(name, _only(part, paths, path)) for name, path, part in inside if path in paths])
     return kind
+
+
+ALL: Final = frozenset(paths_of(ITEM))
+"""The paths of all keys that are known."""
