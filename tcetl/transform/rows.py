@@ -42,6 +42,7 @@ class Candidates:
     def of(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the candidates of one raw frame, row by row; the further indicators of all rows behind them."""
         at = self.columns
+        own = frame.height
         frame = with_further(frame, at, self._notes)
         said = frame.select(
             *(pl.col(name) for name in PLACE if name in frame.columns),
@@ -55,7 +56,7 @@ class Candidates:
         )
         read = {role: self._read(role, said[role]) for role in self._roles if role in _READ}
         for role, cells in read.items():
-            ignored = said[ROW].filter(cells.is_null() & said[role].is_not_null())
+            ignored = said[ROW].head(own).filter((cells.is_null() & said[role].is_not_null()).head(own))
             self._notes.add(f"cells of '{self._roles[role]}' are no {_READ[role][0]} and were ignored", ignored)
         return said.with_columns(cells.alias(role) for role, cells in read.items())
 

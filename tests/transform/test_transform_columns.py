@@ -186,6 +186,12 @@ def test_further_indicators_go_by_their_shape_beside_a_declared_type(tmp_path):
     assert result.indicators["type"].to_pylist() == ["Address", "Host", "URL"]
 
 
+def test_an_unusable_cell_is_noted_once_for_a_row_of_several_indicators(tmp_path):
+    text = f'sha256,first_seen,c2\n{FILE},soon,"a.example, b.example"\n'
+    (note,) = normalised(tmp_path, text, None).notes
+    assert note.startswith("1 cells of 'first_seen' are no date")
+
+
 def test_columns_of_indicators_that_none_was_taken_from_are_noted(tmp_path):
     rows = "".join(f"192.0.2.{n},win.sample{n},198.51.100.{n},07:13:{n + 10},0.{n}\n" for n in range(1, 9))
     result = normalised(tmp_path, "ip,family,resolver,at,score\n" + rows, None)
