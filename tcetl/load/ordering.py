@@ -6,6 +6,7 @@ and these are merged: what lies between two keys is read of every run, and sorte
 
 import tempfile
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -117,7 +118,7 @@ class _Runs(Ordered):
             runs = [_Run(read, pieces) for pieces in self._pieces]
             for bound in (*firsts[_PIECES::_PIECES], None):
                 if parts := [part for run in runs for part in run.before(bound)]:
-                    frame = pl.concat(parts).sort(KEYS)
+                    frame = pl.concat(parts).sort(pl.struct(KEYS))
                     _check_unique(frame)
                     yield frame
 
@@ -158,9 +159,8 @@ class _Run:
 
 def _before(piece: pl.DataFrame, bound: _Key) -> int:
     """How many records of the sorted *piece* come before *bound*."""
-    type_, summary = (pl.col(key) for key in KEYS)
-    before = (type_ < bound[0]) | ((type_ == bound[0]) & (summary < bound[1]))
-    return int(piece.select(before.sum()).item())
+    types, summaries = (piece[key] for key in KEYS)
+    return bisect_left(range(piece.height), bound, key=lambda at: (types[at], summaries[at]))
 
 
 def _check_unique(keys: pl.DataFrame) -> None:

@@ -37,7 +37,7 @@ def records(
 def _records(table: pa.Table, occurrences: pl.DataFrame, labels: Labels, *, delete: bool) -> pl.DataFrame:
     rows = pl.DataFrame(table.cast(schema.INDICATORS))
     if not in_order(rows):
-        rows = rows.sort(KEYS)
+        rows = rows.sort(pl.struct(KEYS))
     serialised = [_serialise(part, occurrences, labels, delete=delete) for part in _by_type(rows)]
     return rows.select(pl.concat(serialised), *KEYS, pl.lit(None, pl.String).alias("xid"), "origin")
 
