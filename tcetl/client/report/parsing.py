@@ -14,11 +14,13 @@ from tcetl.client.report.cutting import PREFIX, SUFFIX, NotJsonError, split
 from tcetl.client.report.leftovers import leftover, leftovers, objects
 from tcetl.client.report.mending import UnusableError, mend
 from tcetl.client.report.seen import ALL, Keys, Path, Seen, filled, paths_of
-from tcetl.client.report.wire import indicators, is_plain
+from tcetl.client.report.wire import REQUIRED_INSIDE, indicators, is_plain
 from tcetl.errors import NOT_JSON, DamagedDocumentError
 
 _START: Final = len(PREFIX)
 _ALL: Final = Keys.of(ALL)
+_ANYWHERE: Final = frozenset((key, "") for key in REQUIRED_INSIDE)
+"""Some key of each list's elements: for where unknown keys stand when that was not found out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,9 @@ def parse(document: bytes, exported_at: datetime | None = None, seen: Seen | Non
 def _look_again(document: bytes, keys: Keys, seen: Seen | None) -> tuple[pa.StructArray | None, Set[Path]]:
     """The items if they are plain but for having other keys than *keys*, and those of their keys that are not known."""
     items = _read(document, keys.options("infer"))
-    paths = ALL if items is None else frozenset(paths_of(items.type))
+    if items is None:  # perhaps for an unknown key with values of several types
+        return _plain(_read(document, _ALL.options("ignore"))), _ANYWHERE
+    paths = frozenset(paths_of(items.type))
     if not paths & ALL <= keys.paths:
         if seen:
             seen.add(paths)
