@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tcetl.catalogue import adjust, read, undeclared
-from tcetl.catalogue.adjusting import allowed, fading, score_rule
+from tcetl.catalogue.adjusting import allowed, column_role, fading, further, option, score_rule
 from tcetl.catalogue.definition import Allowed, Fading
 from tcetl.errors import FeedError
 from tcetl.load import Run
@@ -117,6 +117,28 @@ def test_scores_and_decay_are_said_in_a_few_words() -> None:
     assert score_rule({"type": "URL", "confidence": 9}) == ScoreRule(type="URL", confidence=9)
     assert fading("30d") == Fading(half_life="30d")
     assert fading("12h, 5") == fading({"half_life": "12h", "floor": 5}) == Fading(half_life="12h", floor=5)
+
+
+def test_columns_and_options_are_said_in_a_few_words() -> None:
+    assert column_role("value=bad = url") == ("value", "bad = url")
+    assert further("ip") == ("ip", "")
+    assert further("a=b") == ("a=b", "")
+    assert further("a=b=Registry Key") == ("a=b", "Registry Key")
+    assert option("records=/a=b") == ("records", "/a=b")
+    for wrong in ("value", "value=", "also=ip", "valeu=x"):
+        with pytest.raises(FeedError, match="ROLE=COLUMN"):
+            column_role(wrong)
+    with pytest.raises(FeedError, match="NAME=VALUE"):
+        option("records")
+
+
+def test_columns_of_a_load_stand_over_those_of_the_definition(tmp_path: Path) -> None:
+    path = tmp_path / "feed.json"
+    path.write_text('{"a": [{"x": "192.0.2.1", "y": "c2"}], "b": [{"x": "192.0.2.2", "y": "c2"}]}')
+    declared = adjust(undeclared(path), options={"records": "/a"})
+    assert declared.options == {"records": "/a"}
+    found = read(declared, owner="O", columns={"tags": "y"}).indicators.to_pylist()
+    assert [(row["summary"], row["tags"][0]["name"]) for row in found] == [("192.0.2.1", "c2")]
 
 
 @pytest.mark.parametrize(

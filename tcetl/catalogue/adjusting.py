@@ -4,14 +4,18 @@ Options fill the definition, so that a list or a score is the same thing whereve
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any, Final, TypedDict, TypeVar, Unpack
 
 import msgspec
 
 from tcetl.catalogue.definition import Allowed, Fading, FeedDefinition
 from tcetl.errors import FeedError
-from tcetl.transform import ACTIONS, ScoreRule, label_name
+from tcetl.transform import ACTIONS, ColumnMap, ScoreRule, label_name
+from tcetl.transform.vocabulary import TYPED_NAMES
 
+_DECLARED: Final = ("also", "attributes")  # take more than a column
+_TYPES: Final = frozenset(TYPED_NAMES.values())
 _URLS: Final = "urls-by-host"
 _Part = TypeVar("_Part", bound=msgspec.Struct)
 
@@ -25,6 +29,7 @@ class Adjusting(TypedDict, total=False):
     Attributes:
         rating: Rating (0-5) for rows that bring none of their own.
         confidence: Confidence (0-100) for rows that bring none of their own.
+        options: Options of the format's reader, beside the definition's.
         tags: Tags for every indicator, beside those that the definition gives.
         security_labels: Names of security labels for indicators and groups that bring none, such as ``TLP:AMBER``; in
             the place of those that the definition gives.
@@ -35,6 +40,7 @@ class Adjusting(TypedDict, total=False):
             floor of 10.
     """
 
+    options: Mapping[str, Any]
     rating: float | None
     confidence: int | None
     tags: Sequence[str]
@@ -55,6 +61,7 @@ def adjust(definition: FeedDefinition, **said: Unpack[Adjusting]) -> FeedDefinit
     labels = tuple(map(security_label, said.get("security_labels", ())))
     return msgspec.structs.replace(
         definition,
+        options={**definition.options, **said.get("options", {})},
         defaults=msgspec.structs.replace(
             defaults,
             rating=defaults.rating if rating is None else rating,
@@ -108,6 +115,37 @@ def fading(said: str | Mapping[str, Any] | Fading) -> Fading:
         half_life, comma, floor = said.partition(",")
         return _part({"half_life": half_life.strip(), **({"floor": floor.strip()} if comma else {})}, Fading, said)
     return _part(said, Fading)
+
+
+def column_role(said: str) -> tuple[str, str]:
+    """Return the role and the column of text such as ``value=phishing_url``; see `tcetl.transform.ColumnMap`.
+
+    Raises:
+        FeedError: It is none, or the role is not one of columns.
+    """
+    role, _, column = said.partition("=")
+    known = [each.name for each in fields(ColumnMap) if each.name not in _DECLARED]
+    if role not in known or not column:
+        raise FeedError(f"{said!r} is no role with its column", hint=f"ROLE=COLUMN, with one of: {', '.join(known)}")
+    return role, column
+
+
+def further(said: str) -> tuple[str, str]:
+    """Return the column of further indicators that text such as ``Names=Mutex`` says, and their type, if it does."""
+    column, equals, kind = said.rpartition("=")
+    return (column, kind) if equals and kind in _TYPES else (said, "")
+
+
+def option(said: str) -> tuple[str, str]:
+    """Return the name and the value of an option of a format's reader, such as ``records=/data/items``.
+
+    Raises:
+        FeedError: It is none.
+    """
+    name, equals, value = said.partition("=")
+    if not name or not equals:
+        raise FeedError(f"{said!r} is no option", hint="NAME=VALUE; tcetl feed formats lists them")
+    return name, value
 
 
 def security_label(name: str) -> str:

@@ -83,7 +83,7 @@ def read(
     *,
     owner: str,
     state: FetchState | None = None,
-    columns: ColumnMap | None = None,
+    columns: ColumnMap | Mapping[str, Any] | None = None,
     groups: bool = False,
     transforms: Sequence[Transform | Function | str] = (),
     fetching: Fetching | None = None,
@@ -96,7 +96,8 @@ def read(
         definition: The feed.
         owner: The owner that it is for.
         state: What earlier fetches learnt; what this one learns is for the caller to commit, once it is loaded.
-        columns: What the feed's columns mean, where the definition does not say.
+        columns: What the feed's columns mean, instead of what the definition says; what some of them mean, by role,
+            where a mapping such as ``{"value": "url"}``: all others as the definition says or as they are found.
         groups: Whether to read the reports, malware, events and so on of a STIX or MISP feed too, as groups with their
             indicators.
         transforms: Functions of the user's beside those that the definition names, and after them.
@@ -136,7 +137,7 @@ def read(
                 rating=definition.defaults.rating,
                 confidence=definition.defaults.confidence,
                 tags=definition.defaults.tags,
-                columns=columns or definition.column_map,
+                columns=_columns(definition, columns),
                 transforms=[one for one in functions if one.on == "feed"],
                 on_progress=on_progress,
             )
@@ -165,6 +166,13 @@ def read(
 
 def _has_groups(feed: Feed | None) -> bool:
     return feed is not None and isinstance(feed, GroupedFeed) and feed.groups().groups.num_rows > 0
+
+
+def _columns(
+    definition: FeedDefinition, given: ColumnMap | Mapping[str, Any] | None
+) -> ColumnMap | Mapping[str, Any] | None:
+    declared = definition.column_map
+    return declared.with_roles(given or {}) if declared and not isinstance(given, ColumnMap) else given
 
 
 def _of_groups(feed: Feed, columns: GroupMap, definition: FeedDefinition, owner: str) -> Reading:

@@ -89,7 +89,9 @@ def _read(feed: str, options: FeedOptions) -> "Reading":
     with progress() as on_progress:
         told = None if on_progress is None else (lambda done, total=None: on_progress("read", done, total))
         definition = options.definition(feed)
-        return read(definition, owner="preview", transforms=options.transforms, on_progress=told)
+        return read(
+            definition, owner="preview", transforms=options.transforms, columns=options.columns, on_progress=told
+        )
 
 
 def _print_counts(feed: str, reading: "Reading") -> None:

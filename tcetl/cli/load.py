@@ -44,6 +44,7 @@ app = typer.Typer()
         "tcetl load urlhaus.csv --owner 'My Source' --run-dir runs/monday   # again after a crash: goes on",
         "tcetl load threatfox-recent --owner 'OSINT' --state feeds.state   # a feed of tcetl feed list",
         "tcetl load ips.csv --owner 'My Source' --allow-list reserved --allow-list cdn.json=tag --tlp amber",
+        "tcetl load mixed.csv --owner 'My Source' --column value=bad_url --also ip=Address",
         "tcetl load ips.csv --owner 'My Source' --score tag=c2,rating=5 --decay 30d",
         "tcetl load expired.txt --owner 'My Source' --action Delete --max-errors 1%",
     )
@@ -114,6 +115,7 @@ def load(
         "settings": settings,
         "state": state,
         "transforms": options.transforms,
+        "columns": options.columns,
         "groups": groups,
         "max_records": max_records,
         "max_bytes": max_bytes,

@@ -18,11 +18,12 @@ _LEAVES_OUT: Final = "What is left out"
 
 @dataclass(frozen=True)
 class FeedOptions:
-    """What the options say of the feed: its ``format``, the user's ``transforms``, and what ``adjusts`` it."""
+    """What the options say of the feed: its format, its columns, the user's transforms, and what adjusts it."""
 
     format: str
     allow_private: bool
     transforms: list[str]
+    columns: dict[str, Any]
     adjusts: dict[str, Any]
 
     def definition(self, feed: str) -> "FeedDefinition":
@@ -47,6 +48,18 @@ def _checked(name: str) -> Callable[[str], Any]:
     return parse
 
 
+def _by_role(pairs: list[tuple[str, str]], also: list[tuple[str, str]]) -> dict[str, Any]:
+    """Columns by role as `tcetl.transform.ColumnMap` has them."""
+    columns: dict[str, Any] = {"also": dict(also)} if also else {}
+    for role, column in pairs:
+        if role in _SEVERAL:
+            columns.setdefault(role, []).append(column)
+        else:
+            columns[role] = column
+    return columns
+
+
+_SEVERAL: Final = ("details", "hashes")
 _HOW: Final = (
     option("format", str, "auto", help="The feed's format; auto looks at its content.", metavar="NAME"),
     option(
@@ -65,7 +78,39 @@ _HOW: Final = (
         metavar="NAME",
     ),
 )
+_COLUMNS: Final = (
+    option(
+        "column",
+        list[Any],
+        [],
+        "--column",
+        help="What a column means, where its name does not say it: value=phishing_url, tags=campaign, value_type=URL. "
+        "Repeat for more; docs/catalogue.md lists the roles.",
+        metavar="ROLE=COLUMN",
+        parser=_checked("column_role"),
+    ),
+    option(
+        "also",
+        list[Any],
+        [],
+        "--also",
+        help="Take what this column holds as further indicators of each row, by their shape or of the type given. "
+        "Repeat for more.",
+        metavar="COLUMN[=TYPE]",
+        parser=_checked("further"),
+    ),
+)
 _ADJUSTING: Final = (  # by the keys of `tcetl.catalogue.Adjusting`
+    option(
+        "options",
+        list[Any],
+        [],
+        "--option",
+        help="An option of the format's reader, as tcetl feed formats lists them: records=/data/items. Repeat for "
+        "more.",
+        metavar="NAME=VALUE",
+        parser=_checked("option"),
+    ),
     option(
         "tags",
         list[str],
@@ -146,9 +191,11 @@ def reads_feed(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(*given: Any, **arguments: Any) -> None:
         how = {option.name: arguments.pop(option.name) for option in _HOW}
+        columns = _by_role(arguments.pop("column"), arguments.pop("also"))
         adjusts = {option.name: arguments.pop(option.name) for option in _ADJUSTING}
         if tlp := adjusts.pop("tlp"):
             adjusts["security_labels"] = [tlp, *adjusts["security_labels"]]
-        command(*given, options=FeedOptions(**how, adjusts=adjusts), **arguments)
+        adjusts["options"] = dict(adjusts["options"])
+        command(*given, options=FeedOptions(**how, columns=columns, adjusts=adjusts), **arguments)
 
-    return takes(run, command, "options", [*_HOW, *_ADJUSTING])
+    return takes(run, command, "options", [*_HOW, *_COLUMNS, *_ADJUSTING])

@@ -1,7 +1,7 @@
 """Feed → ThreatConnect."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -25,7 +25,7 @@ def plan_feed(
     format: str = "auto",  # noqa: A002 - the word users know
     state: AnyPath | None = None,
     settings: BatchSettings | None = None,
-    columns: ColumnMap | None = None,
+    columns: ColumnMap | Mapping[str, Any] | None = None,
     transforms: Sequence[Transform | Callable[..., Any] | str] = (),
     groups: bool = False,
     max_records: int = MAX_RECORDS,
@@ -44,7 +44,8 @@ def plan_feed(
         state: File that remembers what was fetched, so that only what is new is loaded; it moves on when a load has
             ended well.
         settings: Batch job settings; the defaults of :class:`BatchSettings` for *owner* when None.
-        columns: What the feed's columns mean; found by their names and values when None.
+        columns: What the feed's columns mean; what some of them mean, by role, where a mapping such as
+            ``{"value": "url", "also": {"ip": "Address"}}``; all others are found by their names and values.
         transforms: Functions of the user's, in order: decorated by :func:`tcetl.transform.transform`, plain, or named
             as ``module:function``.
         groups: Load the reports, malware, events and so on of a STIX or MISP feed too, as groups with their indicators.
@@ -52,7 +53,8 @@ def plan_feed(
         max_bytes: Most bytes in a batch job.
         on_progress: Told of stage ``read``, in rows.
         **adjusting: What the indicators get, and what is not to be loaded: ``rating``, ``confidence``, ``tags``,
-            ``security_labels``, ``allow``, ``scores``, ``decay``; see :class:`tcetl.catalogue.Adjusting`.
+            ``security_labels``, ``allow``, ``scores``, ``decay``; and ``options`` of the format's reader. See
+            :class:`tcetl.catalogue.Adjusting`.
 
     Raises:
         FeedError: The feed is missing, empty, not a feed, or has no usable column.

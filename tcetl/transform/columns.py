@@ -11,6 +11,7 @@ from tcetl.feeds import PLACE, Feed
 from tcetl.indicators import classify, refang
 from tcetl.transform import vocabulary as words
 from tcetl.transform.exact import LONGEST_VALUE, settle_one
+from tcetl.transform.instead import filled_instead
 from tcetl.transform.vocabulary import plain_name
 
 _SAMPLE: Final = 500
@@ -28,8 +29,10 @@ class ColumnMap:
         value: The indicator.
         value_type: The type of all values, where no column says it.
         type: What declares each row's type.
-        hashes: Further hashes of the file that the value identifies.
-        also: Columns with further indicators of a row, between commas, semicolons or blanks; each goes by its shape.
+        hashes: Further hashes of the file that the value identifies. Where *value_type* says that it is none, those of
+            a file beside it: a further indicator of the row.
+        also: Columns with further indicators of a row, between commas, semicolons or blanks. Each goes by its shape, or
+            by the type that is given for its column.
         description: What is said of the indicator in words.
         details: Go into the description with their names.
         source: Where it is reported.
@@ -53,7 +56,7 @@ class ColumnMap:
     value_type: str | None = None
     type: str | None = None
     hashes: Sequence[str] = ()
-    also: Sequence[str] = ()
+    also: Sequence[str] | Mapping[str, str] = ()
     description: str | None = None
     details: Sequence[str] = ()
     source: str | None = None
@@ -72,9 +75,32 @@ class ColumnMap:
     path: str | None = None
     found: str | None = None
 
-    def with_roles(self, roles: Mapping[str, str]) -> "ColumnMap":
-        """Return this map with other columns for some roles, such as ``{"confidence": "score"}``."""
-        return replace(self, **dict[str, Any](roles))
+    @property
+    def further(self) -> dict[str, str]:
+        """The columns in `also` with the types of their values; the empty text for those that go by their shape."""
+        return dict(self.also) if isinstance(self.also, Mapping) else dict.fromkeys(self.also, "")
+
+    @property
+    def hashes_apart(self) -> bool:
+        """Whether `hashes` are those of a file beside the value."""
+        return bool(self.hashes) and self.value_type not in (None, "File")
+
+    @property
+    def has_further(self) -> bool:
+        """Whether a row may have further indicators."""
+        return bool(self.also) or self.hashes_apart
+
+    def with_roles(self, roles: Mapping[str, Any]) -> "ColumnMap":
+        """Return this map with other columns for some roles, such as ``{"confidence": "score"}``; with more in `also`.
+
+        Raises:
+            FeedError: There is no such role.
+        """
+        if strange := sorted(roles.keys() - {each.name for each in fields(self)}):
+            known = ", ".join(each.name for each in fields(self))
+            raise FeedError(f"columns have no role '{strange[0]}'", hint=f"one of: {known}")
+        other = replace(self, **roles)
+        return replace(other, also=self.further | other.further) if "also" in roles else other
 
     def used(self) -> set[str]:
         """Return the names of all columns that are taken."""
@@ -86,8 +112,8 @@ class ColumnMap:
         return taken
 
 
-def map_columns(feed: Feed, sample: pl.DataFrame) -> ColumnMap:
-    """Return what the columns of *feed* mean; *sample* holds its first rows.
+def map_columns(feed: Feed, sample: pl.DataFrame, given: Mapping[str, Any] | None = None) -> ColumnMap:
+    """Return what the columns of *feed* mean; *sample* holds its first rows, *given* the columns of some roles.
 
     Raises:
         FeedError: no column holds indicators; the message names the columns found.
@@ -95,31 +121,35 @@ def map_columns(feed: Feed, sample: pl.DataFrame) -> ColumnMap:
     columns = [name for name in sample.columns if name not in PLACE]
     by_name = {plain_name(column): column for column in reversed(columns)}  # the first of equals wins
     kind = _first(by_name, words.TYPE_NAMES)
+    given = given or {}
     value_type = None
     declares = kind is not None and any(plain_name(cell) in words.TYPE_WORDS for cell in _cells(sample, kind))
-    value = next(
+    value = given.get("value") or next(
         (by_name[name] for name in words.VALUE_NAMES if name in by_name and (declares or _any(sample, by_name[name]))),
         None,
     )
+    if "value" in given and not declares:
+        kind = None
+    others: dict[str, str] = {}
     if value is None and (named := next((name for name in words.TYPED_NAMES if name in by_name), None)):
         value, value_type = by_name[named], words.TYPED_NAMES[named]
+        others = filled_instead(sample, value)
     if value is None:
         kind = kind or _type_column(sample)
         value = _value_column(sample, kind)
     if value is None:
         raise _unusable(feed, sample)
+    further = [
+        column
+        for column in columns
+        if words.FURTHER_NAME.fullmatch(plain_name(column)) and column not in (value, kind) and _share(sample, column)
+    ]
     return ColumnMap(
         value=value,
         value_type=None if kind else value_type,
         type=kind,
         hashes=[column for name, column in by_name.items() if name in words.HASH_NAMES and column != value],
-        also=[
-            column
-            for column in columns
-            if words.FURTHER_NAME.fullmatch(plain_name(column))
-            and column not in (value, kind)
-            and _share(sample, column)
-        ],
+        also=dict.fromkeys(further, "") | others,
         description=_first(by_name, words.DESCRIPTION_NAMES),
         details=[column for column in columns if plain_name(column) in words.DETAIL_NAMES],
         source=_first(by_name, words.SOURCE_NAMES),
@@ -129,13 +159,14 @@ def map_columns(feed: Feed, sample: pl.DataFrame) -> ColumnMap:
         confidence=_first(by_name, words.CONFIDENCE_NAMES),
         rating=_first(by_name, words.RATING_NAMES),
         tlp=_first(by_name, words.TLP_NAMES),
-    )
+    ).with_roles(given)
 
 
 def left_over(sample: pl.DataFrame, taken: ColumnMap) -> list[str]:
     """Return the columns of *sample* that hold indicators as well, but of which *taken* takes nothing.
 
-    Hosts alone do not count: names of malware (``win.example``) and of people are shaped like them.
+    Hosts do not count, unless the column is called so: names of malware (``win.example``) and of people are shaped like
+    them.
     """
     return [
         column
@@ -143,7 +174,7 @@ def left_over(sample: pl.DataFrame, taken: ColumnMap) -> list[str]:
         if column not in {*PLACE, *taken.used()}
         and plain_name(column) not in _REMARKS
         and not _is_reference(sample, column)
-        and _share(sample, column, but="Host") >= _MOSTLY
+        and _share(sample, column, but=None if plain_name(column) in words.TYPED_NAMES else "Host") >= _MOSTLY
     ]
 
 

@@ -13,8 +13,8 @@ from tcetl.feeds import FILE, POINTER, ROW, Feed
 from tcetl.schema import GROUPS, REJECTS, conform
 from tcetl.transform.moments import moments
 from tcetl.transform.notes import Notes
-from tcetl.transform.rows import text_of
 from tcetl.transform.tags import TOO_LONG, tag_column
+from tcetl.transform.vocabulary import text_of
 
 _LONGEST_NAME: Final = 100
 _NO_ATTRIBUTES: Final[Mapping[str, str]] = {}

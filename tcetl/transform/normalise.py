@@ -1,8 +1,9 @@
 """The whole way from a feed to indicators: map columns, settle values, merge duplicates, account for every row."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -70,7 +71,7 @@ def normalise(
     rating: float | None = None,
     confidence: int | None = None,
     tags: Sequence[str] = (),
-    columns: ColumnMap | None = None,
+    columns: ColumnMap | Mapping[str, Any] | None = None,
     transforms: Sequence[Transform] = (),
     on_progress: Callable[[int, int | None], None] | None = None,
 ) -> Normalised:
@@ -84,7 +85,8 @@ def normalise(
         rating: 0-5, for rows that bring none of their own.
         confidence: 0-100, for rows that bring none of their own.
         tags: For every indicator.
-        columns: What the feed's columns mean; found by their names and values when None.
+        columns: What the feed's columns mean; what some of them mean, by role, where a mapping such as
+            ``{"value": "url"}``: all others are found by their names and values.
         transforms: Functions of the user's that see the feed's rows, in order.
         on_progress: Called after every batch with (rows read, None).
 
@@ -120,7 +122,7 @@ def normalise(
             on_progress(rows_read, None)
     meant = parts.columns
     if meant is None:
-        return _without_indicators(feed, rejected, rows_read, columns)
+        return _without_indicators(feed, rejected, rows_read)
     whole, conflicting = join_files(pl.concat(good))
     good.clear()
     rejected.add(conflicting, stage="normalise", severity="error", field=meant.value)
@@ -158,7 +160,7 @@ def _settled(part: Part) -> tuple[Part, Settlement | None]:
     return part._replace(rows=None), None if part.rows is None else settle(part.rows)
 
 
-def _without_indicators(feed: Feed, rejected: Rejected, rows_read: int, columns: ColumnMap | None) -> Normalised:
+def _without_indicators(feed: Feed, rejected: Rejected, rows_read: int) -> Normalised:
     """Return *feed* where it has nothing to settle because its own standard does not mean it to be loaded."""
     if not rows_read:
         raise EmptyFeedError(f"feed file {feed.file} has a header but no rows", hint="is the feed empty today?")
@@ -170,7 +172,7 @@ def _without_indicators(feed: Feed, rejected: Rejected, rows_read: int, columns:
         occurrences=empty_table(FILE_OCCURRENCES),
         rejects=pa.concat_tables(rejected.tables),
         counts=FeedCounts(rows_read, rejected.by_code, 0, {}),
-        columns=columns or ColumnMap(value=feed.columns[0]),
+        columns=ColumnMap(value=feed.columns[0]),
         notes=feed.notes,
     )
 

@@ -1,7 +1,7 @@
 """A feed part by part: its rows as candidates, what could not be read, and what the user's transforms dropped."""
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 import pyarrow as pa
@@ -16,7 +16,9 @@ from tcetl.transform.user import Transform
 if TYPE_CHECKING:
     from tcetl.transform.user.feed_rows import FeedRows
 
-_UNTAKEN: Final = "column '{0}' holds indicators too, and none was taken from it: [columns] also = [\"{0}\"] takes them"
+_UNTAKEN: Final = (
+    "column '{0}' holds indicators too, and none was taken from it: also = [\"{0}\"] (--also '{0}') takes them"
+)
 
 
 class Part(NamedTuple):
@@ -39,7 +41,13 @@ class Parts:
         columns: What the feed's columns mean; known from the first part on that has rows.
     """
 
-    def __init__(self, feed: Feed, columns: ColumnMap | None, transforms: Sequence[Transform], notes: Notes) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        columns: ColumnMap | Mapping[str, Any] | None,
+        transforms: Sequence[Transform],
+        notes: Notes,
+    ) -> None:
         self.columns: ColumnMap | None = None
         self._feed = feed
         self._given = columns
@@ -65,7 +73,8 @@ class Parts:
             yield Part(batch.rows_read, further, rows, batch.rejects, dropped)
 
     def _meant(self, frame: pl.DataFrame) -> ColumnMap:
-        columns = self._given or map_columns(self._feed, frame)
+        given = self._given
+        columns = given if isinstance(given, ColumnMap) else map_columns(self._feed, frame, given)
         if self._user:
             columns = columns.with_roles(self._user.roles)
         if missing := columns.used() - set(frame.columns):
@@ -73,7 +82,7 @@ class Parts:
                 f"{self._feed.file} has no column {', '.join(sorted(missing))}",
                 hint=f"it has: {', '.join(self._feed.columns)}",
             )
-        self._notes.say(() if self._given else map(_UNTAKEN.format, left_over(frame, columns)))
+        self._notes.say(() if isinstance(given, ColumnMap) else map(_UNTAKEN.format, left_over(frame, columns)))
         return columns
 
 

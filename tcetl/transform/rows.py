@@ -13,7 +13,7 @@ from tcetl.transform.further import FIELD, with_further
 from tcetl.transform.moments import WHAT as DATE
 from tcetl.transform.moments import begins_with_day, moments
 from tcetl.transform.notes import Notes
-from tcetl.transform.vocabulary import NOTHING
+from tcetl.transform.vocabulary import joined, text_of
 
 # Roles that stand for a column each, and are read alone.
 _DATES: Final = (
@@ -21,6 +21,7 @@ _DATES: Final = (
 )  # fmt: skip
 _PLAIN: Final = ("source", "tags", "rating", "confidence", "tlp", "size", "file_name", "path", *_DATES)
 _WORDS: Final = f"{ROW}_words"  # no feed's column begins with the reserved name
+_EMPTY: Final = r"^\s*$"
 _HASH: Final = r"^\s*(?:[0-9A-Fa-f]{64}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32})\s*$"
 
 
@@ -46,10 +47,10 @@ class Candidates:
         frame = with_further(frame, at, self._notes)
         said = frame.select(
             *(pl.col(name) for name in PLACE if name in frame.columns),
-            pl.col(at.value).alias("raw"),
+            self._raw().alias("raw"),
             self._value().alias("value"),
             self._declared().alias("declared"),
-            *([pl.col(FIELD).alias("field")] if at.also else []),
+            *([pl.col(FIELD).alias("field")] if at.has_further else []),
             *([self._description(frame)] if at.description or at.details else []),
             *(text_of(column).alias(role) for role, column in self._roles.items()),
             *(text_of(column).alias(column_of(column)) for column in at.attributes),
@@ -69,17 +70,30 @@ class Candidates:
         return moments(cells, day_first=self._day_first.get(role))
 
     def _declared(self) -> pl.Expr:
-        """The feed's word for the type of a row's own indicator; a further one has none."""
+        """The feed's word for the type of a row's own indicator; for a further one, what is given for its column."""
         word = text_of(self.columns.type) if self.columns.type else pl.lit(self.columns.value_type, dtype=pl.String)
-        return pl.when(pl.col(FIELD) == self.columns.value).then(word) if self.columns.also else word
+        if not self.columns.has_further:
+            return word
+        kinds = {column: kind for column, kind in self.columns.further.items() if kind}
+        further = pl.col(FIELD).replace_strict(kinds, default=None, return_dtype=pl.String)
+        return pl.when(pl.col(FIELD) == self.columns.value).then(word).otherwise(further)
+
+    def _raw(self) -> pl.Expr:
+        """The value cell; where it is empty and hashes identify the file, those."""
+        value = pl.col(self.columns.value)
+        return pl.when(value.str.contains(_EMPTY)).then(self._value()).otherwise(value) if self._one_file else value
 
     def _value(self) -> pl.Expr:
-        """The value cell; where it is a hash, the other hashes of the file behind it."""
+        """The value cell; where it is a hash, or empty, with the other hashes of the file."""
         value = pl.col(self.columns.value)
-        if not self.columns.hashes:
+        if not self._one_file:
             return value
-        others = [pl.concat_str(pl.lit(" : "), text_of(column)).fill_null("") for column in self.columns.hashes]
-        return pl.when(value.str.contains(_HASH)).then(pl.concat_str(value, *others)).otherwise(value)
+        file = joined([self.columns.value, *self.columns.hashes])
+        return pl.when(value.str.contains(_HASH) | value.str.contains(_EMPTY)).then(file).otherwise(value)
+
+    @property
+    def _one_file(self) -> bool:
+        return bool(self.columns.hashes) and not self.columns.hashes_apart
 
     def _description(self, frame: pl.DataFrame) -> pl.Series:
         """What the row says of its indicator in words.
@@ -97,12 +111,6 @@ class Candidates:
         described = distinct.with_columns(pl.when(text != "").then(text).alias(_WORDS))
         joined = frame.select(words).join(described, on=words, how="left", maintain_order="left")
         return joined[_WORDS].alias("description")
-
-
-def text_of(column: str) -> pl.Expr:
-    """The text of a column, stripped, null where the feed says nothing."""
-    text = pl.col(column).str.strip_chars()
-    return pl.when(~text.str.contains(NOTHING)).then(text)
 
 
 def _number(text: pl.Series, kind: type[pl.DataType], largest: int) -> pl.Series:

@@ -1,7 +1,12 @@
 """What feeds call things: column names and type words, and what they mean here."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
+
+import polars as pl
+
+from tcetl.indicators import SEPARATOR
 
 # Column names of a value whose type is said elsewhere in the row, or shows in the value itself; best first.
 VALUE_NAMES: Final = (
@@ -81,11 +86,22 @@ TYPE_WORDS: Final[dict[str, str]] = {
     **dict.fromkeys(("hashtag",), "Hashtag"),
 }  # fmt: skip
 
-NOTHING: Final = r"(?i)^(?:none|null|n/a|na|nan|-|unknown)?$"
+NOTHING: Final = r"(?i)^\s*(?:none|null|n/a|na|nan|-|unknown)?\s*$"
 """What feeds write where they have nothing to say."""
 
 _ASIDE: Final = re.compile(r"\([^)]*\)")
 _NOT_WORD: Final = re.compile(r"[^a-z0-9]+")
+
+
+def text_of(column: str) -> pl.Expr:
+    """The text of a column, stripped, null where the feed says nothing."""
+    text = pl.col(column).str.strip_chars()
+    return pl.when(~text.str.contains(NOTHING)).then(text)
+
+
+def joined(hashes: Sequence[str]) -> pl.Expr:
+    """The hashes of one file in the columns *hashes*; the empty text where there is none."""
+    return pl.concat_str(map(text_of, hashes), separator=SEPARATOR, ignore_nulls=True)
 
 
 def plain_name(name: str) -> str:

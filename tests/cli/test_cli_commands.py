@@ -158,9 +158,21 @@ def test_lists_scores_and_labels_by_option(
     assert {label["name"] for label in stored["labels"]} == {"TLP:AMBER", "Internal"}
 
 
+def test_columns_by_option(tcetl: Tcetl, tmp_path: Path) -> None:
+    (tmp_path / "mixed.json").write_text('{"a": [], "b": [{"bad": "x.example.com", "ip": "192.0.2.1", "of": "c2"}]}')
+    options = ["--option", "records=/b", "--column", "value=bad", "--column", "tags=of"]
+    few = json.loads(tcetl("feed", "preview", "mixed.json", "--json", *options).stdout)
+    assert few["indicators"] == {"Host": 1}
+    assert any("--also 'ip'" in note for note in few["notes"])
+    both = json.loads(tcetl("feed", "preview", "mixed.json", "--json", *options, "--also", "ip=Address").stdout)
+    assert (both["indicators"], both["notes"], both["unused"]) == ({"Address": 1, "Host": 1}, [], [])
+
+
 @pytest.mark.parametrize(
     ("option", "says"),
     [
+        (["--column", "valeu=x"], "ROLE=COLUMN"),
+        (["--option", "records"], "NAME=VALUE"),
         (["--tlp", "pink"], "TLP:PINK"),
         (["--score", "tag=c2"], "neither rating nor confidence"),
         (["--decay", "often"], "no time span"),

@@ -153,7 +153,7 @@ FURTHER = [
 
 def test_servers_and_payloads_of_a_file_are_indicators_of_their_own(tmp_path):
     result = normalised(tmp_path, "SHA256,MD5,File Name,C2 Server,Payload Hash\n" + "\n".join(FURTHER) + "\n", None)
-    assert result.columns.also == ["C2 Server", "Payload Hash"]
+    assert list(result.columns.also) == ["C2 Server", "Payload Hash"]
     rows = {row["summary"]: row for row in result.indicators.to_pylist()}
     assert {summary: row["type"] for summary, row in rows.items() if row["type"] != "File"} == {
         "evil.example": "Host",
@@ -198,3 +198,71 @@ def test_columns_of_indicators_that_none_was_taken_from_are_noted(tmp_path):
     (note,) = result.notes
     assert "'resolver' holds indicators too" in note
     assert normalised(tmp_path, "ip,resolver\n192.0.2.1,198.51.100.1\n", ColumnMap(value="ip")).notes == []
+
+
+HASH = f"{7:064x}"
+INSTEAD = [
+    "2026-01-01,192.0.2.1,,,,", "2026-01-02,,evil[.]example,,,",
+    f"2026-01-03,,,{HASH},{MD5},", f"2026-01-04,,,,{SHA1},",
+    "2026-01-05,,,,,", "2026-01-06,n/a,,,,Global\\Some mutex",
+]  # fmt: skip
+
+
+def test_where_rows_fill_one_of_several_columns_that_is_their_indicator(tmp_path):
+    text = "first_seen,ip,domain,sha256,md5,mutex\n" + "\n".join(INSTEAD).replace(SHA1, "e" * 32) + "\n"
+    result = normalised(tmp_path, text, None)
+    rows = {row["summary"]: (row["type"], row["origin"]["row"], row["origin"]["raw"]) for row in found(result)}
+    assert rows == {
+        "192.0.2.1": ("Address", 2, "192.0.2.1"),
+        "evil.example": ("Host", 3, "evil[.]example"),
+        f"{MD5.upper()} : {HASH}": ("File", 4, HASH),
+        "E" * 32: ("File", 5, "e" * 32),
+        "Global\\Some mutex": ("Mutex", 7, "Global\\Some mutex"),
+    }
+    assert all(row["first_seen"] for row in found(result))
+    assert (result.counts.rows_read, result.further, result.counts.rejected) == (6, 0, {"empty-value": 1})
+    assert result.notes == []
+
+
+def found(result):
+    return result.indicators.to_pylist()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ip,domain\n192.0.2.1,\n,a.example.com\n192.0.2.2,b.example.com\n",  # may be where the host merely stood
+        "domain,ip\na.example.com,\n,not one\n,nor this\n",
+        "url,email\nhttp://a.example/,abuse@isp.example\n,\n",
+    ],
+)
+def test_what_may_be_no_more_than_said_of_an_indicator_is_none(tmp_path, text):
+    result = normalised(tmp_path, text, None)
+    assert not result.columns.also
+    assert set(result.indicators["type"].to_pylist()) <= {"Address", "URL", "Host"}
+    assert result.indicators.num_rows + sum(result.counts.rejected.values()) == result.counts.rows_read
+
+
+def test_the_file_that_a_row_names_beside_its_address_is_one_file(tmp_path):
+    text = f"url,sha256,md5,size\nhttp://a.example/,{HASH},{MD5},9\nhttp://b.example/,,,\n,{PAYLOAD},,\n"
+    result = normalised(tmp_path, text, None)
+    files = {row["summary"]: row["origin"]["row"] for row in found(result) if row["type"] == "File"}
+    assert files == {f"{MD5.upper()} : {HASH}": 2, PAYLOAD: 4}
+    assert (result.counts.rows_read, result.further, result.counts.indicators) == (4, 1, {"File": 2, "URL": 2})
+
+
+def test_columns_by_role_leave_the_others_to_be_found(tmp_path):
+    text = "when,bad,ip,labels,Names,first_seen\nx,http://a.example/,192.0.2.1,c2,one mutex,2026-01-01\n"
+    given = {"value": "bad", "also": {"ip": "Address", "Names": "Mutex"}, "tags": "labels"}
+    result = normalised(tmp_path, text, given)
+    assert {row["summary"]: row["type"] for row in found(result)} == {
+        "http://a.example/": "URL", "192.0.2.1": "Address", "one mutex": "Mutex",
+    }  # fmt: skip
+    assert all(row["first_seen"] and row["tags"][0]["name"] == "c2" for row in found(result))
+    assert result.unused == ["when"]
+    contradicted = normalised(tmp_path, text.replace("192.0.2.1", "a.example"), given)
+    assert contradicted.counts.rejected == {"type-mismatch": 1}
+    with pytest.raises(FeedError, match="no role 'valeu'"):
+        normalised(tmp_path, text, {"valeu": "bad"})
+    with pytest.raises(FeedError, match="has no column nope"):
+        normalised(tmp_path, text, {"value": "nope"})

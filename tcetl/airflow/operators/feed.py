@@ -33,6 +33,9 @@ class FeedPlanOperator(ThreatConnectOperator):
             the provider's data folder.
         format: ``auto``, or a format that :func:`tcetl.feeds.open_feed` names.
         allow_private: Allow an address on your own network, not the public internet.
+        options: Options of the format's reader, such as ``{"records": "/data/items"}``.
+        columns: Columns by their role, such as ``{"value": "url", "also": {"ip": "Address"}}``; see
+            :class:`tcetl.transform.ColumnMap`. All others are found by their names and values.
         state: File that remembers what was fetched; it moves on when the load has ended well.
         rating: Rating (0-5) for rows without one.
         confidence: Confidence (0-100) for rows without one.
@@ -53,6 +56,8 @@ class FeedPlanOperator(ThreatConnectOperator):
         "tc_owner",
         "run_dir",
         "format",
+        "options",
+        "columns",
         "state",
         "rating",
         "confidence",
@@ -75,6 +80,8 @@ class FeedPlanOperator(ThreatConnectOperator):
         run_dir: str | None = None,
         format: str = "auto",  # noqa: A002 - the word users know
         allow_private: bool = False,
+        options: Mapping[str, Any] | None = None,
+        columns: Mapping[str, Any] | None = None,
         state: str | None = None,
         rating: float | None = None,
         confidence: int | None = None,
@@ -94,6 +101,8 @@ class FeedPlanOperator(ThreatConnectOperator):
         self.run_dir = run_dir
         self.format = format
         self.allow_private = allow_private
+        self.options = options
+        self.columns = columns
         self.state = state
         self.rating = rating
         self.confidence = confidence
@@ -120,6 +129,8 @@ class FeedPlanOperator(ThreatConnectOperator):
                 resolve(self.feed, self.format, allow_private=self.allow_private),
                 owner,
                 run_dir,
+                options=self.options or {},
+                columns=self.columns,
                 state=self.state,
                 rating=self.rating,
                 confidence=self.confidence,
