@@ -7,7 +7,7 @@ string a quote is always escaped, so a quote that follows a comma and stands bef
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import polars as pl
@@ -42,15 +42,26 @@ def labels_of(table: pa.Table | None) -> Labels:
 def encode(keys: pl.DataFrame) -> pl.Series:
     """Return each row of *keys*, a column per key, as a JSON object without its nulls.
 
-    No object may be all nulls, the row's own or one in a list.
+    No object may be all nulls, the row's own or one in a list; one in a list within a list must not begin with a null.
     """
-    used = [key.name for key in keys if key.null_count() < keys.height]
-    encoded = keys.select(pl.struct(used).struct.json_encode().alias("json"))["json"]
-    if not encoded.str.contains(":null", literal=True).any():  # looking is quicker than cutting
-        return encoded
-    if keys[used[0]].null_count() or any(isinstance(keys.schema[key], pl.List) for key in used):
+    used = keys.select(key.name for key in keys if key.null_count() < keys.height)
+    encoded = used.select(pl.struct(pl.all()).struct.json_encode().alias("json"))["json"]
+    if any(_begins_with_null(objects) for objects in (used, *_listed(used))):
         encoded = encoded.str.replace_all(_LEADING_NULLS, "{")
-    return encoded.str.replace_all(_NULLS, "")
+    if encoded.str.contains(":null", literal=True).any():  # looking is quicker than cutting
+        encoded = encoded.str.replace_all(_NULLS, "")
+    return encoded
+
+
+def _listed(keys: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield the objects in each column of lists."""
+    for key in keys:
+        if isinstance(key.dtype, pl.List):
+            yield key.explode(empty_as_null=False, keep_nulls=False).struct.unnest()
+
+
+def _begins_with_null(objects: pl.DataFrame) -> bool:
+    return objects.to_series().has_nulls()
 
 
 def moment(column: str, key: str) -> pl.Expr:
