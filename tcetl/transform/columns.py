@@ -11,7 +11,9 @@ from tcetl.feeds import PLACE, Feed
 from tcetl.indicators import classify, refang
 from tcetl.transform import vocabulary as words
 from tcetl.transform.exact import LONGEST_VALUE, settle_one
+from tcetl.transform.fingerprints import is_fingerprint, not_files, refuse_certificates
 from tcetl.transform.instead import filled_instead
+from tcetl.transform.leading import leading
 from tcetl.transform.vocabulary import plain_name
 
 _SAMPLE: Final = 500
@@ -131,14 +133,21 @@ def map_columns(feed: Feed, sample: pl.DataFrame, given: Mapping[str, Any] | Non
     if "value" in given and not declares:
         kind = None
     others: dict[str, str] = {}
-    if value is None and (named := next((name for name in words.TYPED_NAMES if name in by_name), None)):
-        value, value_type = by_name[named], words.TYPED_NAMES[named]
+    if value is None and (named := [(by_name[name], of) for name, of in words.TYPED_NAMES.items() if name in by_name]):
+        value, value_type = named[0]
+        kind = kind if declares else None  # a type of threat, where the column itself says what its values are
         others = filled_instead(sample, value)
+        if not others:
+            value, value_type = leading(sample, named)
+    if value_type == "EmailAddress" and _stands_before(sample, value):
+        value = value_type = None  # an address to complain to
     if value is None:
         kind = kind or _type_column(sample)
         value = _value_column(sample, kind)
     if value is None:
         raise _unusable(feed, sample)
+    if "value" not in given and {_shape(cell) for cell in _cells(sample, value)} == {"File"}:
+        refuse_certificates(feed.file, value, by_name.keys(), feed.comments)
     further = [
         column
         for column in columns
@@ -173,12 +182,22 @@ def left_over(sample: pl.DataFrame, taken: ColumnMap) -> list[str]:
         for column in sample.columns
         if column not in {*PLACE, *taken.used()}
         and plain_name(column) not in _REMARKS
+        and not is_fingerprint(plain_name(column))
         and not _is_reference(sample, column)
         and _share(sample, column, but=None if plain_name(column) in words.TYPED_NAMES else "Host") >= _MOSTLY
     ]
 
 
+def _stands_before(sample: pl.DataFrame, column: str | None) -> bool:
+    """Tell whether an indicator, other than what may be a name, stands before *column* in a row."""
+    before = sample.columns[: sample.columns.index(column)] if column else []
+    return any(_share(sample, name, but="Host") >= _MOSTLY for name in before if plain_name(name) not in _REMARKS)
+
+
 def _unusable(feed: Feed, sample: pl.DataFrame) -> FeedError:
+    for column in feed.columns:
+        if is_fingerprint(plain_name(column)) and any(_shape(cell) == "File" for cell in _cells(sample, column)):
+            return not_files(feed.file, column, "something else than files")
     if feed.format == "list":
         return FeedError(
             f"no line of {feed.file} is an indicator; the first is {sample[feed.columns[0]][0]!r:.120}",
@@ -226,7 +245,9 @@ def _value_column(sample: pl.DataFrame, kind: str | None) -> str | None:
     for column in sample.columns:
         if column in (kind, *PLACE) or plain_name(column) in _REMARKS:
             continue
-        types = [_shape(cell) for cell in sample[column].head(_SAMPLE)]
+        no_file = is_fingerprint(plain_name(column))
+        shapes = (_shape(cell) for cell in sample[column].head(_SAMPLE))
+        types = [None if no_file and shape == "File" else shape for shape in shapes]
         if kind:
             declared = [words.TYPE_WORDS.get(plain_name(word)) for word in sample[kind].head(_SAMPLE)]
             hits = sum(found is not None and found == wanted for found, wanted in zip(types, declared, strict=True))

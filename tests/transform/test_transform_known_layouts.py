@@ -42,6 +42,19 @@ THREATFOX = {
 DSHIELD = (
     "# DShield\n# Start\tEnd\tNetmask\n192.0.2.0\t192.0.2.255\t24\t100\tX\n198.51.100.0\t198.51.100.255\t24\t90\tY\n"
 )
+ASN_DROP = "".join(
+    json.dumps({"asn": 64496 + n, "rir": "ripencc", "domain": f"h{n}.example", "cc": "ZZ", "asname": "X"}) + "\n"
+    for n in range(3)
+)
+FEODO = json.dumps([
+    {"ip_address": f"192.0.2.{n}", "port": 443, "status": "online", "hostname": None if n % 2 else f"h{n}.example",
+     "as_number": 64496, "as_name": "X", "country": "ZZ", "malware": "X"}
+    for n in range(4)
+])  # fmt: skip
+DSHIELD_MAIL = "# Start\tEnd\tNetmask\temail\n" + "".join(
+    f"192.0.{n}.0\t192.0.{n}.255\t24\tabuse@isp{n}.example\n" for n in range(4)
+)
+BENKOW = "id;type;url;ip;date\n" + "".join(f"{n};Pony;http://h{n}.example/p;192.0.2.1;01-02-2025\n" for n in range(4))
 ADBLOCK = "[Adblock Plus]\n! Title: x\n||a.example^$all\n||b.example^$all\n"
 
 
@@ -56,6 +69,10 @@ ADBLOCK = "[Adblock Plus]\n! Title: x\n||a.example^$all\n||b.example^$all\n"
         (FIREHOL, "list", {"Address": 1, "CIDR": 1}, 2),
         (json.dumps(THREATFOX), "json", {"Address": 1, "Host": 1}, None),
         (DSHIELD, "csv", {"Address": 2}, None),
+        (ASN_DROP, "ndjson", {"ASN": 3}, None),
+        (FEODO, "json", {"Address": 4}, None),
+        (DSHIELD_MAIL, "csv", {"Address": 4}, None),
+        (BENKOW, "csv", {"URL": 4}, None),
         (ADBLOCK, "list", {"Host": 2}, None),
         ("http://a.example/x\nhttps://b.example/y\n", "list", {"URL": 2}, None),
         ("192.0.2.1,85\n192.0.2.2,60\n", "csv", {"Address": 2}, None),

@@ -83,6 +83,7 @@ def test_lists_by_an_independent_count():
     ("name", "found"),
     [
         ("cisa-kev.json", "no column of .* holds indicators"),
+        ("sslbl.csv", "are of TLS certificates"),
         ("misp-feed/manifest.json", "no column of .* holds indicators"),
         ("warninglists/google.json", "known to be no threat"),
         ("warninglists/public-dns-v4.json", "known to be no threat"),
@@ -95,7 +96,7 @@ def test_what_holds_no_indicators_says_so(name, found):
 
 
 def test_no_file_is_left_out():
-    named = {name.rstrip("/") for name in table()} | {"cisa-kev.json", "warninglists", "SOURCES.md"}
+    named = {name.rstrip("/") for name in table()} | {"cisa-kev.json", "sslbl.csv", "warninglists", "SOURCES.md"}
     assert {path.name for path in FEEDS.iterdir()} <= named
 
 
