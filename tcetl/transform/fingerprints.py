@@ -46,6 +46,6 @@ def not_files(file: str, column: str, what: str, instead: str = "") -> FeedError
     """Return the error of a feed whose hashes, in *column*, are of *what*; *instead* says what else to load."""
     return FeedError(
         f"the hashes in '{column}' of {file} are of {what}: no indicator is made of such a hash",
-        hint=f'{instead}if these are of files all the same, say so: value = "{column}" under [columns] of a feed '
-        f"definition, or columns=ColumnMap(value='{column}')",
+        hint=f"{instead}if these are of files all the same, say so: --column value={column} (columns={{'value': "
+        f"'{column}'}}), or value under [columns] of a feed definition",
     )
