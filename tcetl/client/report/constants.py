@@ -33,6 +33,11 @@ def text(value: str | None) -> pa.StringScalar:
     return pa.nulls(1, pa.string())[0] if value is None else texts(value)[0]
 
 
+def number(value: int) -> pa.Int32Scalar:
+    """*value* as a scalar."""
+    return pa.Array.from_buffers(pa.int32(), 1, [None, pa.py_buffer(pack("=i", value))])[0]
+
+
 def timestamp(moment: datetime) -> pa.TimestampScalar:
     """*moment*, which has a zone, as a scalar."""
     microseconds = (moment - _EPOCH) // timedelta(microseconds=1)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tcetl.client.report.constants import text, texts, timestamp
+from tcetl.client.report.constants import number, text, texts, timestamp
 from tcetl.schema import INDICATORS, TIMESTAMP
 
 _ATTRIBUTE: Final = {
@@ -83,9 +83,7 @@ _TRUE_FALSE: Final = texts("true", "false")
 _FILE: Final = text("File")
 _LINE_END: Final = text("\n")
 _WHITE, _CLEAR = texts("WHITE", "CLEAR")
-_HASHES: Final = {
-    name: rf"\b(?P<hash>[0-9a-f]{{{digits}}})\b" for name, digits in (("md5", 32), ("sha1", 40), ("sha256", 64))
-}
+_DIGITS: Final = {name: number(digits) for name, digits in (("md5", 32), ("sha1", 40), ("sha256", 64))}
 _TLP: Final = r"(?im)^TLP:\s*(?P<tlp>\S.*?)\s*$"
 
 
@@ -162,16 +160,20 @@ def _labels(lists: pa.ListArray) -> pa.ListArray:
 def _file_hashes(columns: dict[str, Any]) -> dict[str, pa.Array]:
     """Hashes in lower case: those given by key, and those in the summary of a File."""
     hashes = {
-        name: pc.utf8_lower(pc.if_else(pc.equal(columns[name], _EMPTY), _NOTHING, columns[name])) for name in _HASHES
+        name: pc.utf8_lower(pc.if_else(pc.equal(columns[name], _EMPTY), _NOTHING, columns[name])) for name in _DIGITS
     }
-    files = pc.equal(columns["type"], _FILE)
-    if not pc.any(files).as_py():
-        return hashes  # looking for patterns in nothing takes its time
-    summaries = pc.utf8_lower(pc.if_else(files, columns["summary"], _NOTHING))
-    return {
-        name: pc.coalesce(hashes[name], pc.struct_field(pc.extract_regex(summaries, pattern=pattern), "hash"))
-        for name, pattern in _HASHES.items()
-    }
+    rows = pc.indices_nonzero(pc.equal(columns["type"], _FILE))
+    parts = pc.split_pattern(pc.utf8_lower(columns["summary"].take(rows)), ":")
+    values = pc.utf8_trim_whitespace(parts.flatten())
+    is_hash = pc.match_substring_regex(values, "^[0-9a-f]+$")
+    lengths = pc.binary_length(values)
+    rows = rows.take(pc.list_parent_indices(parts))
+    everywhere = pc.indices_nonzero(pc.true_unless_null(columns["type"]))
+    for name, digits in _DIGITS.items():
+        found = pc.and_(is_hash, pc.equal(lengths, digits))
+        place = pc.index_in(everywhere, value_set=rows.filter(found))
+        hashes[name] = pc.coalesce(hashes[name], values.filter(found).take(place))
+    return hashes
 
 
 def _tlp(labels: pa.ListArray) -> pa.Array:
