@@ -125,6 +125,8 @@ def test_columns_and_options_are_said_in_a_few_words() -> None:
     assert further("a=b") == ("a=b", "")
     assert further("a=b=Registry Key") == ("a=b", "Registry Key")
     assert option("records=/a=b") == ("records", "/a=b")
+    assert option("expired=true") == ("expired", True)
+    assert option("header=ip, port") == ("header", ["ip", "port"])
     for wrong in ("value", "value=", "also=ip", "valeu=x"):
         with pytest.raises(FeedError, match="ROLE=COLUMN"):
             column_role(wrong)

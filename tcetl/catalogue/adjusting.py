@@ -136,8 +136,10 @@ def further(said: str) -> tuple[str, str]:
     return (column, kind) if equals and kind in _TYPES else (said, "")
 
 
-def option(said: str) -> tuple[str, str]:
+def option(said: str) -> tuple[str, Any]:
     """Return the name and the value of an option of a format's reader, such as ``records=/data/items``.
+
+    ``true`` and ``false`` are no text, and ``header`` is a list with commas between.
 
     Raises:
         FeedError: It is none.
@@ -145,7 +147,9 @@ def option(said: str) -> tuple[str, str]:
     name, equals, value = said.partition("=")
     if not name or not equals:
         raise FeedError(f"{said!r} is no option", hint="NAME=VALUE; tcetl feed formats lists them")
-    return name, value
+    if value in ("true", "false"):
+        return name, value == "true"
+    return name, [part.strip() for part in value.split(",")] if name == "header" else value
 
 
 def security_label(name: str) -> str:

@@ -268,7 +268,7 @@ class BulkReports:
                 raise BulkReportError(
                     f"the bulk report of {owner!r} was not ready {MAKING_TIMEOUT:g} s after it was asked for "
                     f"(status {status.status!r})",
-                    hint="run again without run_now once it is made",
+                    hint="run again without run_now (--run-now) once it is made",
                 )
             time.sleep(pause)
             pause = min(pause * 1.5, longest)
@@ -327,13 +327,13 @@ def _check(owner: str, status: BulkStatus, now: datetime, max_age: timedelta | N
     if status.last_run is None:
         raise BulkReportError(
             f"the bulk report of {owner!r} was never made; the next run is {status.next_run or 'not planned'}",
-            hint="ask for one with run_now",
+            hint="ask for one with run_now (--run-now)",
         )
     age = now - status.last_run
     if max_age is not None and age > max_age:
         raise BulkReportError(
             f"the bulk report of {owner!r} is stale: made {status.last_run}, {_coarse(age)} ago; allowed are {max_age}",
-            hint="ask for a fresh one with run_now, or allow more",
+            hint="ask for a fresh one with run_now (--run-now), or allow more",
         )
 
 
@@ -345,7 +345,7 @@ def _may_be_at_it(error: ApiError | ConnectionFailedError) -> bool:
 def _failed(owner: str, status: BulkStatus) -> BulkReportError:
     return BulkReportError(
         f"the last run of the bulk report of {owner!r} ({status.last_run}) ended as {status.status!r}",
-        hint="ask for a fresh one with run_now; an administrator sees why in the platform's log",
+        hint="ask for a fresh one with run_now (--run-now); an administrator sees why in the platform's log",
     )
 
 

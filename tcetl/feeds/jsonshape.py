@@ -96,7 +96,7 @@ def find_records(document: Any, location: str) -> Records:
     listed = ", ".join(f"'{one.pointer}' ({count} or more)" for _, one, count in best[:10])
     raise FeedError(
         f"feed file {location} has several lists that may be its records: {listed}",
-        hint=f"name one with the option records={best[0][1].pointer}",
+        hint=f"name one: --option records={best[0][1].pointer}",
     )
 
 

@@ -107,7 +107,8 @@ class ObjectFeed:
                 self._flattener.learn(item.value)
             except ValueError as error:
                 raise FeedError(
-                    f"feed file {self.file} is no list of records: {error}", hint="name where they are"
+                    f"feed file {self.file} is no list of records: {error}",
+                    hint="name where they are: --option records=/PATH",
                 ) from None
 
     def _records(self) -> Iterator[Item | Malformed]:

@@ -52,5 +52,5 @@ def _refuse(records: pl.DataFrame, kind: Kind, max_bytes: int, refusals: Refusal
         kind,
         "too-large",
         pl.format("the record is {} bytes; a batch file may have {}", pl.col("json").str.len_bytes(), max_bytes),
-        hint="shorten its attributes, or allow larger files (max_bytes)",
+        hint="shorten its attributes, or allow larger files (--max-bytes)",
     )

@@ -113,7 +113,7 @@ def _upload(tc: "ThreatConnect", run: Run, receipt: Receipt) -> Receipt:
                 raise
             raise LoadError(
                 f"chunk {receipt.chunk} was refused by job {receipt.batch_id}: {error.message}",
-                hint=error.hint or "if it is too large, plan again with smaller chunks (max_records, max_bytes)",
+                hint=error.hint or "if it is too large, plan again with smaller chunks (--max-records, --max-bytes)",
             ) from error
     return _record(run, receipt.but(phase="uploaded", uploaded_at=_now()))
 

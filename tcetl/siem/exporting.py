@@ -90,7 +90,7 @@ def export(
         if not written and not allow_empty:
             raise PublishError(
                 f"nothing to write to {target}: {read:,} records read, {skipped.total():,} skipped",
-                hint="check the dataset, or allow an empty file (allow_empty)",
+                hint="check the dataset, or allow an empty file (allow_empty, --allow-empty)",
             )
 
     # + drops what never happened

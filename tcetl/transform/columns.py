@@ -126,6 +126,8 @@ def map_columns(feed: Feed, sample: pl.DataFrame, given: Mapping[str, Any] | Non
     given = given or {}
     value_type = None
     declares = kind is not None and any(plain_name(cell) in words.TYPE_WORDS for cell in _cells(sample, kind))
+    if feed.format == "list" and "value_type" in given:
+        given = {"value": feed.columns[0], **given}
     value = given.get("value") or next(
         (by_name[name] for name in words.VALUE_NAMES if name in by_name and (declares or _any(sample, by_name[name]))),
         None,
@@ -201,11 +203,11 @@ def _unusable(feed: Feed, sample: pl.DataFrame) -> FeedError:
     if feed.format == "list":
         return FeedError(
             f"no line of {feed.file} is an indicator; the first is {sample[feed.columns[0]][0]!r:.120}",
-            hint="a list holds one value per line; free text of a declared type needs columns=ColumnMap(…)",
+            hint="a list holds one value per line; of free text, say the type: --column value_type=Mutex or the like",
         )
     return FeedError(
         f"no column of {feed.file} holds indicators; it has: {', '.join(feed.columns)}",
-        hint="name the column ioc, url, ip, domain, sha256 or the like, or pass columns=ColumnMap(value=…)",
+        hint="name the column ioc, url, ip, domain, sha256 or the like, or say which it is: --column value=NAME",
     )
 
 

@@ -158,6 +158,27 @@ def test_lists_scores_and_labels_by_option(
     assert {label["name"] for label in stored["labels"]} == {"TLP:AMBER", "Internal"}
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "hint", "mend"),
+    [
+        ("none.csv", "name,thing\nx,foo bar\n", "--column value=NAME", []),
+        ("free.txt", "Global\\foo bar\nsome mutex\n", "--column value_type=Mutex", ["--column", "value_type=Mutex"]),
+        ("two.json", '{"a": [{"ip": "192.0.2.1"}], "b": [{"ip": "192.0.2.2"}]}', "--option records=/a",
+         ["--option", "records=/a"]),
+    ],
+)  # fmt: skip
+def test_a_hint_names_the_option_that_mends_it(
+    tcetl: Tcetl, tmp_path: Path, *, name: str, text: str, hint: str, mend: list[str]
+) -> None:
+    (tmp_path / name).write_text(text)
+    kind = ["--format", "list"] if name.endswith(".txt") else []
+    refused = tcetl("feed", "preview", name, *kind)
+    assert refused.exit_code == 1
+    assert hint in refused.stderr
+    if mend:
+        assert tcetl("feed", "preview", name, *kind, *mend).exit_code == 0
+
+
 def test_columns_by_option(tcetl: Tcetl, tmp_path: Path) -> None:
     (tmp_path / "mixed.json").write_text('{"a": [], "b": [{"bad": "x.example.com", "ip": "192.0.2.1", "of": "c2"}]}')
     options = ["--option", "records=/b", "--column", "value=bad", "--column", "tags=of"]

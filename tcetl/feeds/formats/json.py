@@ -80,7 +80,7 @@ def _refuse_warninglist(source: Source, document: Any) -> None:
     if any(at == _ABOUT and event == "start_array" for at, event, _ in jsonstream.events(source)):
         raise FeedError(
             f"feed file {source.location} is a warninglist of MISP: what is on it is known to be no threat",
-            hint="hold feeds against it (--allow-list); the option records=/list reads it all the same",
+            hint="hold feeds against it (--allow-list); --option records=/list reads it all the same",
         )
 
 

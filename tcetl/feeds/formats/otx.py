@@ -75,9 +75,9 @@ class OtxFeed:
             return Refusal(value, "unsupported-type", f"an OTX indicator of type {kind} is no value of an indicator")
         until = moment(one.get("expiration"))
         if not self._expired and one.get("is_active") in (0, False):
-            return Refusal(value, "expired", "OTX says that it is no longer active", "option expired takes it")
+            return Refusal(value, "expired", "OTX says that it is no longer active", "--option expired=true takes it")
         if not self._expired and until and until < datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"):
-            return Refusal(value, "expired", f"the indicator was valid until {until}", "option expired takes it")
+            return Refusal(value, "expired", f"the indicator was valid until {until}", "--option expired=true takes it")
         level = level_of(f"tlp:{as_text(pulse.get('TLP') or pulse.get('tlp'))}")
         said = [as_text(one.get(name)) for name in ("title", "description", "content", "role")]
         return Finding(

@@ -97,7 +97,7 @@ class ReportFeed:
 
 
 _WHY_BARE: Final = "it stands in running text without being defanged: the author may not mean it as an indicator"
-_LET_BARE: Final = "the option bare=always takes it"
+_LET_BARE: Final = "--option bare=always takes it"
 
 
 class _Text:

@@ -68,7 +68,10 @@ def refused(attribute: Record, context: Context, options: MispOptions) -> Refusa
     detects = group_type(text(attribute, "type")) != "Vulnerability"
     if options.to_ids and detects and not is_set(attribute.get("to_ids", True)):
         return Refusal(
-            value, "not-for-detection", "to_ids is false: it is context, not fit for detection", "option to_ids"
+            value,
+            "not-for-detection",
+            "to_ids is false: it is context, not fit for detection",
+            "--option to_ids=false takes it",
         )
     return None
 

@@ -100,7 +100,9 @@ class Stix1Reader:
                     item.value, "negated-value", "the indicator that names it says that it must not be there"
                 )
             elif expired:
-                whole = Refusal(item.value, "expired", f"the indicator was valid until {of.until}", "option expired")
+                whole = Refusal(
+                    item.value, "expired", f"the indicator was valid until {of.until}", "--option expired=true takes it"
+                )
             else:
                 whole = Finding(
                     item.value,

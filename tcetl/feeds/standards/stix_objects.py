@@ -153,7 +153,9 @@ class StixReader:
         if indicator.get("revoked") is True:
             return Refusal(pattern, "revoked", "its author has revoked the indicator")
         if until and not self.options.expired and until < self.now.strftime("%Y-%m-%dT%H:%M:%SZ"):
-            return Refusal(pattern, "expired", f"the indicator was valid until {until}", "option expired takes it")
+            return Refusal(
+                pattern, "expired", f"the indicator was valid until {until}", "--option expired=true takes it"
+            )
         return None
 
     def _observable(self, one: Object, said: dict[str, str]) -> Iterator[Finding | Refusal]:
@@ -161,7 +163,7 @@ class StixReader:
         raw = next((str(one[key]) for key in _VALUE_KEYS if key in one), kind)
         if not self.options.observables:
             yield Refusal(raw, "observable-only", f"the {kind} was observed; nothing says that it is malicious",
-                          "option observables takes it")  # fmt: skip
+                          "--option observables=true takes it")  # fmt: skip
             return
         hashes = one.get("hashes")
         found = {
