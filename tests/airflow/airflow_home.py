@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,19 +41,22 @@ def connection(emulator: Any, **changes: Any) -> dict[str, Any]:
 
 @dataclass
 class AirflowHome:
-    """An AIRFLOW_HOME; ``run`` makes it and runs DAGs there, in a process of its own."""
+    """An AIRFLOW_HOME; ``run`` makes it and runs DAGs there, in a process of its own: the project's, and *more*."""
 
     path: Path
+    more: Sequence[Path] = ()
 
     def run(self, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Run *jobs*, each as ``run_dags.py`` says; return for each its state, the tasks' states, XComs and errors."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")} | {
             "AIRFLOW_HOME": str(self.path),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder()),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.path / "dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
         }
-        self.path.mkdir()
+        shutil.copytree(dags_folder(), self.path / "dags")
+        for path in self.more:
+            shutil.copy(path, self.path / "dags")
         (self.path / "jobs.json").write_text(json.dumps(jobs))
         with (self.path / "log.txt").open("w") as log:
             process = subprocess.run(

@@ -29,7 +29,7 @@ def emulator(tc_emulator_process):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    return AirflowHome(tmp_path_factory.mktemp("airflow") / "home")
+    return AirflowHome(tmp_path_factory.mktemp("airflow") / "home", [Path(__file__).with_name("transforming_dag.py")])
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,12 @@ def results(emulator, home, tmp_path_factory):
             "conf": {"feed": str(feed), "max_records": 1, "max_parts": 3},
         },
         "nothing to load": {"dag_id": MAPPED, "connection": fine, "conf": {"feed": str(folder / "bad.csv")}},
+        "transforming": {
+            "dag_id": "transforming",
+            "connection": fine,
+            "conf": {"feed": str(folder / "hits.csv")},
+            "tasks": {"upload": {"patience": 0, "poll_interval": 0.2}},
+        },
         "bulk": {"dag_id": BULK, "connection": fine, "conf": {}},
         "export": {"dag_id": EXPORT, "connection": fine, "conf": {"formats": ["cef", "ndjson"]}},
         "bulk disabled": {"dag_id": BULK, "connection": fine, "conf": {"tc_owner": emulator.SILENT_SOURCE}},
@@ -63,6 +69,7 @@ def results(emulator, home, tmp_path_factory):
             "conf": {},
         },
     }
+    (folder / "hits.csv").write_text("url,hits\nhttp://few.example.com/,3\nhttp://many.example.com/,5\n")
     (folder / "bad.csv").write_text("type,indicator\nAddress,not an address\nURL,nor a URL\n")
     (folder / "page.html").write_text("<!DOCTYPE html><html><body>Please sign in</body></html>\n")
     return dict(zip(jobs, home.run(list(jobs.values())), strict=True))
@@ -75,7 +82,7 @@ def test_ingest_loads_every_record_by_one_upload_and_defers_meanwhile(results, e
     assert (report["sent"], report["succeeded"], report["duplicates"]) == (RECORDS, RECORDS, 1)
     assert report["rows_read"] == report["sent"] + report["duplicates"] + sum(report["rejected"].values())
     uploads = emulator.journal("/v2/batch/*", method="POST")
-    assert len(uploads) == 1 + 1 + 1 + RECORDS  # of ingest, half, retry and mapped
+    assert len(uploads) == 1 + 1 + 1 + RECORDS + 1  # of ingest, half, retry, mapped and transforming
     assert all(upload["status"] < 300 for upload in uploads)
     assert "Pausing task as DEFERRED" in home.log
 
@@ -107,13 +114,26 @@ def test_mapped_ingest_of_nothing_but_bad_rows_is_judged_too(results):
     assert sum(report["rejected"].values()) == 2
 
 
+def test_a_function_of_the_dags_own_decides_what_is_loaded(results, emulator):
+    result = results["transforming"]
+    assert result["state"] == "success", result["errors"]
+    assert [(task_id, state) for task_id, _, state in result["tasks"]] == [("plan", "success"), ("upload", "success")]
+    (planned,), (report,) = _returned(result, "plan"), _returned(result, "upload")
+    assert (planned["records"], planned["rejected"]) == (1, {"dropped-by-transform": 1})
+    assert (report["rows_read"], report["sent"], report["succeeded"]) == (2, 1, 1)
+    assert emulator.indicator(emulator.SOURCE, "URL", "http://few.example.com/") is None
+    stored = emulator.indicator(emulator.SOURCE, "URL", "http://many.example.com/")
+    assert stored["confidence"] == 70
+    assert [label["name"] for label in stored["labels"]] == ["TLP:AMBER"]
+
+
 def test_bulk_report_of_what_was_loaded_reaches_the_lake(results, emulator):
     result = results["bulk"]
     assert result["state"] == "success", result["errors"]
     (dataset,) = _returned(result, "download")
     counts = emulator.counts(emulator.SOURCE)
     assert dataset["by_type"] == counts
-    assert dataset["rows"] == 500 + RECORDS
+    assert dataset["rows"] == 500 + RECORDS + 1
     read = duckdb.sql(f"select count(*) from '{dataset['dataset']}/*.parquet'").fetchall()
     assert read == [(dataset["rows"],)]
 
@@ -124,7 +144,7 @@ def test_export_writes_a_line_for_each_indicator_in_each_format(results):
     exports = _returned(result, "export")
     assert sorted(export["format"] for export in exports) == ["cef", "ndjson"]
     for export in exports:
-        assert export["written"] == 500 + RECORDS == len(Path(export["path"]).read_text().splitlines())
+        assert export["written"] == 500 + RECORDS + 1 == len(Path(export["path"]).read_text().splitlines())
 
 
 @pytest.mark.parametrize(
