@@ -13,6 +13,7 @@ from tcetl.errors import EmptyFeedError, FeedError
 from tcetl.feeds.decode import Decoder
 from tcetl.feeds.text import BLOCK_SIZE, foreign, text_blocks, text_pieces, unmarked_utf16
 from tcetl.feeds.unpack import Unpacking, archived, seekable, told, unpack
+from tcetl.feeds.unreadable import refuse_unreadable
 from tcetl.feeds.zipped import Zipped
 
 Opener = Callable[[], BinaryIO]
@@ -38,7 +39,8 @@ class Source:
         unpacking: How to unpack them.
 
     Raises:
-        FeedError: it is missing, unreadable, empty, an HTML page, or cannot be unpacked.
+        FeedError: it is missing, unreadable, empty, an HTML page, of a kind that no reader reads, or cannot be
+            unpacked.
     """
 
     def __init__(self, location: str, opener: Opener, unpacking: Unpacking | None = None) -> None:
@@ -50,6 +52,7 @@ class Source:
                 raise FeedError(f"feed file {location} is empty (0 bytes)", hint="was the download interrupted?")
         with self.open() as stream:
             self.head = stream.read(HEAD_SIZE)
+        refuse_unreadable(self.head, location)
         self.text = b"".join(text_blocks(io.BytesIO(self.head), location, HEAD_SIZE))
         if not self.text.strip():
             raise FeedError(f"feed file {location} holds nothing but blanks", hint="was the download interrupted?")

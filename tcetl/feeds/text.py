@@ -22,12 +22,6 @@ _BOMS: Final = (  # UTF-32 first: its mark begins with that of UTF-16
 _FOREIGN: Final = (
     (b"PK\x03\x04", "an Office document"),
     (b"PAR1", "a Parquet file"),
-    (b"%PDF", "a PDF document"),
-    (b"\xd0\xcf\x11\xe0", "an old Office document"),
-    (b"MZ", "a Windows program"),
-    (b"\x7fELF", "a Linux program"),
-    (b"7z\xbc\xaf", "a 7-Zip archive"),
-    (b"Rar!", "a RAR archive"),
 )
 
 

@@ -4,6 +4,7 @@ import zipfile
 from typing import BinaryIO, Final, cast
 
 from tcetl.errors import FeedError
+from tcetl.feeds.unreadable import refuse_document
 
 _AES: Final = 99  # the compression method under which archives note that a member is encrypted with AES
 
@@ -21,6 +22,7 @@ class Zipped:
         sizes: Its files by name, sorted, each with its size when it is unpacked.
 
     Raises:
+        FeedError: it is a document of a kind that no reader reads.
         zipfile.BadZipFile: it is damaged.
     """
 
@@ -31,6 +33,7 @@ class Zipped:
         self._with_aes: zipfile.ZipFile | None = None
         sizes = {info.filename: info.file_size for info in self._archive.infolist() if _is_member(info.filename)}
         self.sizes = dict(sorted(sizes.items()))
+        refuse_document(self.sizes, location)
 
     def open(self, name: str, password: str | None) -> BinaryIO:
         """Open the file called *name*; a *password* is for those that are encrypted.

@@ -17,6 +17,7 @@ from tcetl.feeds.format import Format
 from tcetl.feeds.sniff import column_names, is_header
 from tcetl.feeds.source import Source
 from tcetl.feeds.unpack import ZIP
+from tcetl.feeds.unreadable import refuse_document
 
 _BATCH: Final = 10_000
 _SAMPLE: Final = 50
@@ -151,6 +152,7 @@ class XlsxFeed:
         with self._told(), self._source.open_seekable() as stream, ZipFile(stream) as archive:
             packed = sum(info.compress_size for info in archive.infolist())
             size = sum(info.file_size for info in archive.infolist())
+            refuse_document(archive.namelist(), self.file)
         if size > min(limits.max_bytes, max(limits.max_ratio * packed, _SMALL)):
             raise FeedError(
                 f"workbook {self.file} expands to {size:,} bytes", hint="made to fill the memory? See Unpacking"
