@@ -14,7 +14,7 @@ import pytest
 REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "tcetl"
 
-FOUNDATION = {"schema", "config", "groups", "indicators", "atomic", "errors", "reasons"}
+FOUNDATION = {"schema", "config", "groups", "indicators", "atomic", "errors", "on_demand", "reasons"}
 STAGES = {"client", "feeds", "transform", "catalogue", "load", "lake", "siem"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -23,8 +23,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "indicators": {"errors"},
     "config": {"errors"},
     "atomic": {"errors"},
+    "on_demand": set(),
     "reasons": set(),
-    "client": {"schema", "config", "groups", "indicators", "errors", "reasons"},
+    "client": {"schema", "config", "groups", "indicators", "errors", "on_demand", "reasons"},
     "feeds": {"schema", "groups", "indicators", "atomic", "errors", "reasons"},
     "transform": {"schema", "indicators", "feeds", "errors"},
     "catalogue": {"feeds", "transform", "schema", "errors"},

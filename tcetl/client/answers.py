@@ -7,14 +7,16 @@ Answers come in several dresses: v2 ``{"status":"Success","data":…}``, bare do
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
-import requests
 
-from tcetl.client.auth import http_date
 from tcetl.errors import NOT_JSON, ApiError, AuthenticationError, NotFoundError, OwnerNotFoundError
+
+if TYPE_CHECKING:
+    import requests
 
 T = TypeVar("T")
 
@@ -39,22 +41,31 @@ _HINTS: Final = (
 )
 
 
-def path_of(response: requests.Response) -> str:
+def http_date(text: str | None) -> datetime | None:
+    """Parse an HTTP date (UTC); None when there is none or it is no date."""
+    try:
+        moment = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def path_of(response: "requests.Response") -> str:
     """The path of the request that *response* answers, without its query."""
     return urlsplit(response.url).path
 
 
-def server_time(response: requests.Response) -> datetime:
+def server_time(response: "requests.Response") -> datetime:
     """When the platform says it answered; this machine's time when it does not say."""
     return http_date(response.headers.get("Date")) or datetime.now(UTC)
 
 
-def is_html(response: requests.Response) -> bool:
+def is_html(response: "requests.Response") -> bool:
     """True for a web page: the API itself never sends one."""
     return response.headers.get("Content-Type", "").lstrip().lower().startswith("text/html")
 
 
-def retry_after(response: requests.Response) -> float | None:
+def retry_after(response: "requests.Response") -> float | None:
     """Seconds that ``Retry-After`` (seconds or an HTTP date) asks to wait; None when it is absent or nonsense."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isdecimal():
@@ -63,7 +74,7 @@ def retry_after(response: requests.Response) -> float | None:
     return max((moment - server_time(response)).total_seconds(), 0.0) if moment else None
 
 
-def error_of(response: requests.Response, redact: Callable[[str], str] = str) -> ApiError:
+def error_of(response: "requests.Response", redact: Callable[[str], str] = str) -> ApiError:
     """The error that *response*, which is a failure or no answer of the API, stands for."""
     status, method, path = response.status_code, response.request.method or "", path_of(response)
     words = redact(_words(response))
@@ -86,7 +97,7 @@ def error_of(response: requests.Response, redact: Callable[[str], str] = str) ->
     return ApiError(message, **arguments)
 
 
-def decode(response: requests.Response, kind: type[T], content: bytes | None = None) -> T:
+def decode(response: "requests.Response", kind: type[T], content: bytes | None = None) -> T:
     """The JSON document in *response* as a *kind*; numbers and booleans may come as strings.
 
     Args:
@@ -106,7 +117,7 @@ def decode(response: requests.Response, kind: type[T], content: bytes | None = N
         raise unexpected(response, str(error)) from None
 
 
-def data_of(response: requests.Response, kind: type[T]) -> T:
+def data_of(response: "requests.Response", kind: type[T]) -> T:
     """The ``data`` of a v2 envelope as a *kind*; also of a document that came without its envelope.
 
     Raises:
@@ -119,7 +130,7 @@ def data_of(response: requests.Response, kind: type[T]) -> T:
         raise unexpected(response, str(error)) from None
 
 
-def unexpected(response: requests.Response, what: str) -> ApiError:
+def unexpected(response: "requests.Response", what: str) -> ApiError:
     """The error for an answer that says success but is not what the API documents."""
     method, path = response.request.method or "", path_of(response)
     return ApiError(
@@ -131,7 +142,7 @@ def unexpected(response: requests.Response, what: str) -> ApiError:
     )
 
 
-def _words(response: requests.Response) -> str:
+def _words(response: "requests.Response") -> str:
     """The platform's own message, on one line."""
     if 300 <= response.status_code < 400:
         target = urlsplit(response.headers.get("Location", ""))
@@ -152,7 +163,7 @@ def _one_line(text: str) -> str:
     return _CONTROL.sub(" ", text).strip()[:MESSAGE_LIMIT]
 
 
-def _hint(response: requests.Response, words: str) -> str:
+def _hint(response: "requests.Response", words: str) -> str:
     if is_html(response) or 300 <= response.status_code < 400:
         return _NOT_THE_API
     if response.status_code == 403 and urlsplit(response.url).scheme == "http":

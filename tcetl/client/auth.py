@@ -10,13 +10,12 @@ import hashlib
 import hmac
 import logging
 import time
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 import requests
 from requests.auth import AuthBase
 
+from tcetl.client.answers import http_date
 from tcetl.config import Settings
 
 logger = logging.getLogger(__name__)
@@ -37,15 +36,6 @@ def signature(secret_key: str, path_url: str, method: str, timestamp: int) -> st
     message = f"{path_url}:{method.upper()}:{timestamp}"
     digest = hmac.new(secret_key.encode(), message.encode(), hashlib.sha256).digest()
     return base64.b64encode(digest).decode("ascii")
-
-
-def http_date(text: str | None) -> datetime | None:
-    """Parse an HTTP date (UTC); None when there is none or it is no date."""
-    try:
-        moment = parsedate_to_datetime(text or "")
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 class Signer(AuthBase):

@@ -7,16 +7,18 @@ its counts.
 import gzip
 import zlib
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
-import requests
-from urllib3.filepost import encode_multipart_formdata
 
 from tcetl.client.answers import data_of, decode, unexpected
 from tcetl.client.owners import naming_owner
-from tcetl.client.session import Body, Session
 from tcetl.errors import ConfigError, NotFoundError
+
+if TYPE_CHECKING:
+    import requests
+
+    from tcetl.client.session import Body, Session
 
 MAX_INDICATORS: Final = 25_000
 """Most indicators in one job."""
@@ -142,7 +144,7 @@ class _Item(msgspec.Struct, rename="camel"):
 class BatchJobs:
     """The batch endpoints of one connection."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: "Session") -> None:
         self._session = session
 
     def create(self, settings: BatchSettings) -> int:
@@ -158,7 +160,7 @@ class BatchJobs:
             response = self._session.request("POST", "/v2/batch", json=settings.to_json(), safe_to_repeat=True)
         return data_of(response, _Created).batch_id
 
-    def upload(self, batch_id: int, content: Body) -> BatchStatus:
+    def upload(self, batch_id: int, content: "Body") -> BatchStatus:
         """Give a created job its records.
 
         Repeated only when the platform certainly did not take them. When the answer is lost, ask :meth:`status`: a job
@@ -210,7 +212,7 @@ class BatchJobs:
             f"/v2/batch/{batch_id}/results", {"code": code, "contains": contains, "severity": severity}
         )
 
-    def create_and_upload(self, settings: BatchSettings, content: Body) -> BatchStatus:
+    def create_and_upload(self, settings: BatchSettings, content: "Body") -> BatchStatus:
         """Create a job and give it its records in one request, held in memory.
 
         Small jobs are done at once and get no id. Never repeated when the answer is lost: without an id there is no
@@ -221,6 +223,8 @@ class BatchJobs:
             "config": ("config", msgspec.json.encode(settings.to_json()), "application/json"),
             "content": ("content", records, "application/octet-stream"),
         }
+        from urllib3.filepost import encode_multipart_formdata  # noqa: PLC0415 - who only plans needs no HTTP
+
         body, content_type = encode_multipart_formdata(parts)
         with naming_owner(self._session, settings.owner):
             response = self._session.request(
@@ -247,7 +251,7 @@ class BatchJobs:
         return [_complaint(item) for item in decode(response, list[_Item], content)]
 
 
-def _status(response: requests.Response, batch_id: int | None = None) -> BatchStatus:
+def _status(response: "requests.Response", batch_id: int | None = None) -> BatchStatus:
     """The status in *response*: wrapped as clients see it, or bare as the documentation shows it."""
     document = data_of(response, dict[str, Any])
     fields = document.get("batchStatus", document)

@@ -2,14 +2,16 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from tcetl.client.answers import data_of
 from tcetl.client.paging import items
-from tcetl.client.session import Session
 from tcetl.errors import OwnerNotFoundError, TcetlError
+
+if TYPE_CHECKING:
+    from tcetl.client.session import Session
 
 _NAMED: Final = 20
 
@@ -59,17 +61,17 @@ class _Mine(msgspec.Struct):
     owner: Owner
 
 
-def list_owners(session: Session) -> list[Owner]:
+def list_owners(session: "Session") -> list[Owner]:
     """All owners that the API user can see."""
     return list(items(session, "/v2/owners", "owner", Owner))
 
 
-def own_organization(session: Session) -> Owner:
+def own_organization(session: "Session") -> Owner:
     """The API user's own organization."""
     return data_of(session.request("GET", "/v2/owners/mine"), _Mine).owner
 
 
-def find_owner(session: Session, name: str) -> Owner:
+def find_owner(session: "Session", name: str) -> Owner:
     """The owner called *name*.
 
     Raises:
@@ -85,7 +87,7 @@ def find_owner(session: Session, name: str) -> Owner:
 
 
 @contextlib.contextmanager
-def naming_owner(session: Session, name: str) -> Iterator[None]:
+def naming_owner(session: "Session", name: str) -> Iterator[None]:
     """Let an :class:`OwnerNotFoundError` of the block name *name* and the owners that are visible."""
     try:
         yield
@@ -103,12 +105,12 @@ def naming_owner(session: Session, name: str) -> Iterator[None]:
         ) from None
 
 
-def who_am_i(session: Session) -> User:
+def who_am_i(session: "Session") -> User:
     """The API user that the credentials belong to."""
     return data_of(session.request("GET", "/v2/whoami"), _WhoAmI).user
 
 
-def list_indicator_types(session: Session) -> list[IndicatorTypeInfo]:
+def list_indicator_types(session: "Session") -> list[IndicatorTypeInfo]:
     """The instance's indicator types."""
     return list(items(session, "/v2/types/indicatorTypes", "indicatorType", IndicatorTypeInfo))
 

@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from tcetl.client.answers import decode, server_time, unexpected
-from tcetl.client.session import Session
 from tcetl.errors import NOT_JSON, ApiError, ChangedWhileReadError
+
+if TYPE_CHECKING:
+    from tcetl.client.session import Session
 
 T = TypeVar("T")
 
@@ -36,7 +38,7 @@ class _Envelope(msgspec.Struct):
 
 
 def pages(
-    session: Session, path: str, key: str, params: Mapping[str, Any] | None = None, *, page_size: int = PAGE_SIZE
+    session: "Session", path: str, key: str, params: Mapping[str, Any] | None = None, *, page_size: int = PAGE_SIZE
 ) -> Iterator[Page]:
     """Yield the pages of a v2 collection, at least one.
 
@@ -69,7 +71,9 @@ def pages(
         raise _moved(path, f"{total:,} items at the start, {now:,} at the end, {seen:,} read")
 
 
-def items(session: Session, path: str, key: str, kind: type[T], params: Mapping[str, Any] | None = None) -> Iterator[T]:
+def items(
+    session: "Session", path: str, key: str, kind: type[T], params: Mapping[str, Any] | None = None
+) -> Iterator[T]:
     """Yield the items of a small v2 collection, each as a *kind*."""
     for page in pages(session, path, key, params):
         for item in page.items:
@@ -81,7 +85,7 @@ def items(session: Session, path: str, key: str, kind: type[T], params: Mapping[
                 ) from None
 
 
-def _first(session: Session, path: str, key: str, query: dict[str, Any], page_size: int) -> Page:
+def _first(session: "Session", path: str, key: str, query: dict[str, Any], page_size: int) -> Page:
     query |= {"resultStart": 0, "resultLimit": page_size}
     try:
         return _page(session, path, key, query)
@@ -92,7 +96,7 @@ def _first(session: Session, path: str, key: str, query: dict[str, Any], page_si
     return _page(session, path, key, query)
 
 
-def _page(session: Session, path: str, key: str, query: dict[str, Any], total: int | None = None) -> Page:
+def _page(session: "Session", path: str, key: str, query: dict[str, Any], total: int | None = None) -> Page:
     """One page; the platform counts only on the first one, later ones are told the *total*."""
     response = session.request("GET", path, params=query)
     try:

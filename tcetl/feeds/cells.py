@@ -5,7 +5,6 @@ from typing import Any, Final, cast
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tcetl.feeds.flatten import as_text
 
@@ -20,6 +19,8 @@ def as_text_column(column: pa.ChunkedArray | pa.Array) -> pl.Series:
         return as_text_column(column.cast(kind.value_type))
     if pa.types.is_timestamp(kind):
         seconds = column.cast(pa.timestamp("s", kind.tz and "UTC"), safe=False)
+        import pyarrow.compute as pc  # noqa: PLC0415 - few feeds have columns of times
+
         text = pc.strftime(seconds, format="%Y-%m-%dT%H:%M:%S")
         column = text if kind.tz is None else pc.binary_join_element_wise(text, "Z", "")
     elif any(is_kind(kind) for is_kind in _CAST):

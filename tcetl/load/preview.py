@@ -3,14 +3,16 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from tcetl.load.diff import Diff
 from tcetl.load.edits import Mend, read_mends
 from tcetl.load.run import Chunk, Run
 from tcetl.load.storage import full_name
+
+if TYPE_CHECKING:
+    from tcetl.load.diff import Diff
 
 SAMPLES: Final = 5
 """Records to show unless told otherwise."""
@@ -47,7 +49,7 @@ class Preview:
     bytes: int
     mends: list[Mend]
     samples: list[dict[str, Any]]
-    diff: Diff | None = None
+    diff: "Diff | None" = None
     notes: list[str] = field(default_factory=list)
 
 

@@ -7,16 +7,21 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 import msgspec
-from upath import UPath
 
 from tcetl.atomic import publish_errors, sync_directory
 from tcetl.errors import NOT_JSON, LoadError
 
-AnyPath = str | os.PathLike[str] | UPath
-RunPath = Path | UPath
+if TYPE_CHECKING:
+    from upath import UPath
+
+    AnyPath = str | os.PathLike[str] | UPath
+    RunPath = Path | UPath
+else:
+    AnyPath = str | os.PathLike[str]
+    RunPath = Path
 """A plain path on a local disk; a universal path elsewhere (``s3://…``, ``memory://…``)."""
 
 _T = TypeVar("_T")
@@ -24,6 +29,10 @@ _T = TypeVar("_T")
 
 def locate(path: AnyPath) -> RunPath:
     """Return *path* (a path or an fsspec URL) as a plain local path where it is one, as a universal path elsewhere."""
+    if isinstance(path, str | Path) and ":" not in str(path):
+        return Path(path)
+    from upath import UPath  # noqa: PLC0415 - brings fsspec along, which local disks do without
+
     found = path if isinstance(path, UPath) else UPath(path)
     return Path(found.path) if found.protocol in ("", "file", "local") else found
 

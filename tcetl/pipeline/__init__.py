@@ -11,8 +11,9 @@ Airflow's operators and the ``tcetl`` command are two thin faces on these functi
 A job imports the rooms that it is made of when it is first asked for, and no others.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tcetl.on_demand import on_demand
 
 if TYPE_CHECKING:
     from tcetl.pipeline.feed import load_feed, plan_feed, preview_feed
@@ -59,8 +60,4 @@ _MODULE_OF = {
     "retry_load": "load",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+__getattr__ = on_demand(__name__, _MODULE_OF)

@@ -3,10 +3,9 @@
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from tcetl.catalogue import Adjusting, FeedDefinition, adjust, read, undeclared
-from tcetl.client import ThreatConnect
 from tcetl.client.batch import BatchSettings
 from tcetl.feeds.sources import FetchState
 from tcetl.load import MAX_BYTES, MAX_RECORDS, LoadReport, Run, plan
@@ -15,6 +14,9 @@ from tcetl.pipeline.load import Submitting, check_settings, fetched_file, resume
 from tcetl.pipeline.preview import preview_of, preview_run
 from tcetl.pipeline.progress import AnyPath, OnProgress, stage_progress
 from tcetl.transform import ColumnMap, Transform, label_table
+
+if TYPE_CHECKING:
+    from tcetl.client import ThreatConnect
 
 
 def plan_feed(
@@ -93,7 +95,7 @@ def plan_feed(
 
 
 def load_feed(
-    tc: ThreatConnect,
+    tc: "ThreatConnect",
     feed: AnyPath | FeedDefinition,
     owner: str,
     run_dir: AnyPath,
@@ -137,7 +139,7 @@ def preview_feed(
     run_dir: AnyPath | None = None,
     *,
     settings: BatchSettings | None = None,
-    diff_with: ThreatConnect | None = None,
+    diff_with: "ThreatConnect | None" = None,
     on_progress: OnProgress | None = None,
     **planning: Any,
 ) -> Preview:

@@ -1,17 +1,19 @@
 """Tables → ThreatConnect, and loads that are planned already: resume, retry."""
 
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import pyarrow as pa
-from upath import UPath
 
-from tcetl.client import ThreatConnect
 from tcetl.client.batch import BatchSettings
 from tcetl.errors import LoadError
 from tcetl.feeds.sources import FetchState
 from tcetl.load import MAX_BYTES, MAX_RECORDS, LoadReport, MaxErrors, Run, plan, retry, submit
+from tcetl.load.storage import RunPath
 from tcetl.pipeline.progress import AnyPath, OnProgress
 from tcetl.schema import INDICATORS, REJECTS
+
+if TYPE_CHECKING:
+    from tcetl.client import ThreatConnect
 
 
 class Submitting(TypedDict, total=False):
@@ -34,7 +36,7 @@ class Tables(TypedDict, total=False):
 
 
 def load_tables(
-    tc: ThreatConnect,
+    tc: "ThreatConnect",
     owner: str,
     run_dir: AnyPath,
     *,
@@ -97,7 +99,7 @@ def check_settings(run: Run, wanted: BatchSettings) -> None:
 
 
 def resume_load(
-    tc: ThreatConnect,
+    tc: "ThreatConnect",
     run_dir: AnyPath,
     *,
     on_progress: OnProgress | None = None,
@@ -126,7 +128,7 @@ def resume_load(
 
 
 def retry_load(
-    tc: ThreatConnect,
+    tc: "ThreatConnect",
     run_dir: AnyPath,
     new_run_dir: AnyPath | None = None,
     *,
@@ -162,6 +164,6 @@ def commit_fetched(run: Run) -> None:
     FetchState.commit_kept(fetched_file(run))
 
 
-def fetched_file(run: Run) -> UPath:
+def fetched_file(run: Run) -> RunPath:
     """Where *run* keeps what was learnt in fetching its feed, until it is loaded."""
-    return UPath(run.path) / "fetched.json"
+    return run.path / "fetched.json"

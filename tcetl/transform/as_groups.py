@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tcetl.feeds.standards.grouping import IS_GROUP, Member
 from tcetl.schema import REJECTS
@@ -29,6 +28,8 @@ def as_groups(rejects: pa.Table, records: Sequence[Member]) -> AsGroups:
         rejects: Those of the feed.
         records: Which of its records are which groups.
     """
+    import pyarrow.compute as pc  # noqa: PLC0415 - of a feed with groups alone
+
     known = pa.array([record.pointer for record in records], pa.string())
     mask = pc.and_(pc.equal(rejects["code"], IS_GROUP), pc.is_in(rejects["pointer"], value_set=known))
     types = {record.pointer: record.type for record in records}

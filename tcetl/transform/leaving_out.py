@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tcetl.schema import REJECTS, conform
 from tcetl.transform.normalise import Normalised
@@ -26,6 +25,8 @@ def leave_out(
     """
     if not gone:
         return replace(normalised, indicators=kept)
+    import pyarrow.compute as pc  # noqa: PLC0415 - where something is left out alone
+
     rejects = pa.concat_tables([normalised.rejects, *(_rejects(table, why, code, hint) for why, table in gone)])
     counts = normalised.counts
     by_type = Counter(counts.indicators)

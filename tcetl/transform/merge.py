@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from tcetl.feeds import FILE, PLACE, POINTER, ROW
+from tcetl.transform.ahead import ahead
 from tcetl.transform.attributes import JOINT, attribute_columns
 
 TAG_CELLS: Final = "\n"
@@ -48,12 +49,11 @@ class Merged(NamedTuple):
 def merge(rows: pl.DataFrame) -> Iterator[Merged]:
     """Yield the *rows* (with ``type``, ``summary``, ``raw`` and their place) by identity, type by type in order.
 
-    One type at a time is sorted and then let go, so that memory holds little more than the rows once.
+    One type after the other is sorted and then let go, so that memory holds little more than the rows once.
     """
-    parts = sorted(rows.partition_by("type"), key=_type_of, reverse=True)
+    types = sorted(rows.partition_by("type"), key=_type_of, reverse=True)
     del rows
-    while parts:
-        yield _merged(parts.pop())
+    return ahead(_merged, (types.pop() for _ in range(len(types))))
 
 
 def in_feed_order(rows: pl.DataFrame, *before: str) -> pl.DataFrame:

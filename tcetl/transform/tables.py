@@ -23,13 +23,13 @@ _HASHES: Final = {  # where a hash stands in the lower-case summary of a File
 
 
 class Tables:
-    """Makes the tables of one feed; columns that are the same in every row are made once per length and shared."""
+    """Makes the tables of one feed; columns that are the same in every row are made once and shared."""
 
     def __init__(self, feed: Feed, owner: str, notes: Notes) -> None:
         self._feed = feed
         self._notes = notes
         self._owner = owner
-        self._constants: dict[tuple[str, object, int], pa.Array] = {}
+        self._constants: dict[tuple[str, object], pa.Array] = {}
 
     def indicators(
         self,
@@ -109,17 +109,17 @@ class Tables:
         return pa.RecordBatch.from_arrays(columns, schema=schema)
 
     def _constant(self, value: str | None, kind: pa.DataType, rows: int) -> pa.Array:
-        """The *value* in every row; for None nulls, or empty lists where the type is a list."""
-        key = str(kind), value, rows
+        """The *value* in every one of at most `_ROWS` rows; for None nulls, or empty lists where the type is a list."""
+        key = str(kind), value
         if key not in self._constants:
             if value is not None:
-                self._constants[key] = _arrow(pl.repeat(value, rows, dtype=pl.String, eager=True), kind)
+                self._constants[key] = _arrow(pl.repeat(value, _ROWS, dtype=pl.String, eager=True), kind)
             elif pa.types.is_list(kind):
-                offsets = _arrow(pl.zeros(rows + 1, dtype=pl.Int32, eager=True), pa.int32())
+                offsets = _arrow(pl.zeros(_ROWS + 1, dtype=pl.Int32, eager=True), pa.int32())
                 self._constants[key] = pa.ListArray.from_arrays(offsets, pa.nulls(0, kind.value_type), type=kind)
             else:
-                self._constants[key] = pa.nulls(rows, kind)
-        return self._constants[key]
+                self._constants[key] = pa.nulls(_ROWS, kind)
+        return self._constants[key][:rows]
 
     def _origin(self, frame: pl.DataFrame) -> pa.Array:
         file, pointer = (

@@ -9,19 +9,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from tcetl.errors import FeedError
 from tcetl.feeds.source import Folder, Source, locate, unpacked
-from tcetl.feeds.sources.http import Fetching, Http, shown
+from tcetl.feeds.sources.fetching import TAXII, Fetching, shown
 from tcetl.feeds.sources.state import FetchState
 from tcetl.feeds.sources.stores import Matches, StoredFile, is_pattern
-from tcetl.feeds.sources.taxii import ADDED_AFTER, SCHEME, Collection
-from tcetl.feeds.sources.web_folder import WebFolder
 from tcetl.feeds.unpack import Unpacking
 
 __all__ = ["FetchState", "Fetched", "Fetching", "fetch", "shown"]
 
 _ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_CONDITIONS: Final = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
 
 
 class Fetched(NamedTuple):
@@ -61,11 +57,13 @@ def fetch(
     how, unpacking = how or Fetching(), unpacking or Unpacking()
     commit = state.commit if state else _nothing
     scheme = found[1].lower() if (found := _ADDRESS.match(address)) else ""
-    if scheme.startswith(SCHEME):
-        since = state.known(address).get(ADDED_AFTER, "") if state else ""
-        return Fetched(_collection(address, how, state, since), commit, is_partial=bool(since))
-    if scheme in ("http", "https"):
-        return Fetched(_web(address, how, state, unpacking, index), commit)
+    if scheme in ("http", "https") or scheme.startswith(TAXII):
+        from tcetl.feeds.sources import web  # noqa: PLC0415 - what lies on a disk needs no HTTP
+
+        if scheme.startswith(TAXII):
+            source, is_partial = web.collection(address, how, state)
+            return Fetched(source, commit, is_partial)
+        return Fetched(web.feed(address, how, state, unpacking, index), commit)
     local = scheme in ("", "file")
     if is_pattern(address) and not Path(address).exists():
         matches = Matches(address, unpacking)
@@ -86,36 +84,6 @@ def _is_new(address: str, version: Mapping[str, str], state: FetchState | None) 
         return False
     state.learn(address, dict(version))
     return True
-
-
-def _web(
-    address: str, how: Fetching, state: FetchState | None, unpacking: Unpacking, index: str | None
-) -> Source | Folder | None:
-    http = Http(address, how)
-    path = urlsplit(address).path
-    folder = index is not None and path.endswith(("/", f"/{index}"))
-    asked = f"{address}{index}" if folder and path.endswith("/") else address
-    known = state.known(asked) if state else {}
-    answer = http.get(asked, {_CONDITIONS[name]: known[name] for name in _CONDITIONS if name in known})
-    if answer.body is None:
-        return None
-    if state:
-        state.learn(asked, {name: answer.headers[name] for name in _CONDITIONS if name in answer.headers})
-    if folder and index is not None:
-        return WebFolder(asked, Source(shown(asked), answer.body, unpacking), index, http, unpacking)
-    return unpacked(shown(address), answer.body, unpacking)
-
-
-def _collection(address: str, how: Fetching, state: FetchState | None, since: str) -> Source | None:
-    collection = Collection(address, Http(address.removeprefix(SCHEME), how))
-    body = collection.read(since)
-    if since and not collection.count:
-        return None
-    if state and (collection.last_added or since):
-        state.learn(address, {ADDED_AFTER: collection.last_added or since})
-    if not collection.count:
-        raise FeedError(f"{shown(address)} holds no objects", hint="is the collection empty today?")
-    return Source(shown(address), body)
 
 
 def _nothing() -> None:

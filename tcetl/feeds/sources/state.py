@@ -4,13 +4,14 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any, Final
-
-from upath import UPath
+from typing import TYPE_CHECKING, Any, Final
 
 from tcetl.atomic import AtomicFile, publish_errors
 from tcetl.errors import FeedError
-from tcetl.feeds.sources.http import shown
+from tcetl.feeds.sources.fetching import shown
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 _VERSION: Final = 1
 _DAMAGED: Final = (ValueError, KeyError, TypeError, AttributeError, RecursionError)  # not UTF-8 is a ValueError
@@ -29,6 +30,8 @@ class FetchState:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        from upath import UPath  # noqa: PLC0415 - brings fsspec along, and most loads keep no state
+
         self.path = path if isinstance(path, UPath) else UPath(path)
         self._facts: dict[str, dict[str, str]] = {}
         self._learnt: dict[str, dict[str, str]] = {}
@@ -63,7 +66,7 @@ class FetchState:
         addresses = [{"key": key, "facts": facts} for key, facts in sorted(self._facts.items())]
         _write(self.path, {"version": _VERSION, "addresses": addresses})
 
-    def keep(self, path: UPath) -> None:
+    def keep(self, path: "Path | UPath") -> None:
         """Write what was learnt to *path*, for `commit_kept`, maybe in another process, when the load is done.
 
         Raises:
@@ -72,7 +75,7 @@ class FetchState:
         _write(path, {"version": _VERSION, "state": str(self.path), "learnt": self._learnt})
 
     @classmethod
-    def commit_kept(cls, path: UPath) -> None:
+    def commit_kept(cls, path: "Path | UPath") -> None:
         """Commit what `keep` wrote to *path*, if it wrote anything; doing so again changes nothing.
 
         Raises:
@@ -91,10 +94,10 @@ class FetchState:
         fetched.commit()
 
 
-def _write(path: UPath, document: dict[str, Any]) -> None:
+def _write(path: "Path | UPath", document: dict[str, Any]) -> None:
     content = json.dumps(document, indent=1).encode()
-    if path.protocol in ("", "file", "local"):
-        with AtomicFile(Path(path.path)) as file:
+    if isinstance(path, Path) or path.protocol in ("", "file", "local"):
+        with AtomicFile(path if isinstance(path, Path) else Path(path.path)) as file:
             file.write(content)
     else:
         with publish_errors(str(path)):

@@ -6,11 +6,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, BinaryIO, cast
 
-import fsspec
-
 from tcetl.errors import FeedError
 from tcetl.feeds.source import Opener, Source, Spooled
-from tcetl.feeds.sources.http import shown
+from tcetl.feeds.sources.fetching import shown
 from tcetl.feeds.unpack import Unpacking
 
 _CHUNK = 1 << 20
@@ -102,6 +100,8 @@ class Matches:
 
 
 def _store(address: str) -> tuple[Any, str]:
+    import fsspec  # noqa: PLC0415 - one file on a local disk needs none of it
+
     try:
         store, path = fsspec.url_to_fs(address)
     except (ImportError, ValueError) as error:

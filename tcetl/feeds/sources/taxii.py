@@ -13,10 +13,8 @@ import msgspec
 
 from tcetl.errors import NOT_JSON, FeedError
 from tcetl.feeds.source import Opener, Spooled
-from tcetl.feeds.sources.http import Http, shown
-
-SCHEME: Final = "taxii+"
-"""What an address of a TAXII server begins with, before its https://."""
+from tcetl.feeds.sources.fetching import TAXII, shown
+from tcetl.feeds.sources.http import Http
 
 ADDED_AFTER: Final = "added_after"
 
@@ -61,7 +59,7 @@ class Collection:
     """
 
     def __init__(self, address: str, http: Http) -> None:
-        parts = urlsplit(address.removeprefix(SCHEME))
+        parts = urlsplit(address.removeprefix(TAXII))
         self.last_added = ""
         self.count = 0
         self._http = http
@@ -122,7 +120,7 @@ class Collection:
             found |= {f"{root}collections/{one.id}": one.title for one in listed if one.can_read and one.id}
         if len(found) == 1:
             return next(iter(found))
-        named = ", ".join(f"{SCHEME}{address}/ ({title})" for address, title in list(found.items())[:10])
+        named = ", ".join(f"{TAXII}{address}/ ({title})" for address, title in list(found.items())[:10])
         raise FeedError(
             f"{self._location} has {len(found)} collections that can be read here",
             hint=f"name one of them: {named}" if found else "does the user have the right to read any?",

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from urllib.parse import urljoin
 
 from tcetl.feeds.source import Source
-from tcetl.feeds.sources.http import Http, shown
+from tcetl.feeds.sources.fetching import shown
+from tcetl.feeds.sources.http import Http
 from tcetl.feeds.unpack import Unpacking
 
 

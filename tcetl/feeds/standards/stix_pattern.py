@@ -9,9 +9,6 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from stix2patterns.exceptions import ParseException
-from stix2patterns.v21.pattern import Pattern
-
 from tcetl.feeds.standards import condition
 from tcetl.feeds.standards.condition import Comparison, Group, Node, TooLargeError
 from tcetl.feeds.standards.finding import Finding, Refusal
@@ -71,6 +68,9 @@ def parse_fully(pattern: str) -> Node:
     """Return the tree of any pattern, by the parser of the standard's own makers; raises as `parse`."""
     if len(pattern) > LONGEST:
         raise TooLargeError(f"the pattern has {len(pattern)} characters, more than {LONGEST}")
+    from stix2patterns.exceptions import ParseException  # noqa: PLC0415 - few patterns need it, and it takes a while
+    from stix2patterns.v21.pattern import Pattern  # noqa: PLC0415
+
     try:
         node: Node = Pattern(pattern).visit(_Reader())  # the patterns of STIX 2.0 are patterns of 2.1
     except ParseException as error:
