@@ -59,6 +59,10 @@ def show(feed: Feed, *, json: Json = False) -> None:
             "rating": definition.defaults.rating,
             "confidence": definition.defaults.confidence,
             "tags": ", ".join(definition.defaults.tags),
+            "security labels": ", ".join(definition.security_labels) or None,
+            "allow-lists": ", ".join(f"{one.list} ({one.action})" for one in definition.allow) or None,
+            "scores": len(definition.scores) or None,
+            "confidence halves": f"every {definition.decay.half_life}" if definition.decay else None,
             "rows usually": f"{fewest:,} to {most:,}",
         },
     )

@@ -266,3 +266,23 @@ def test_columns_by_role_leave_the_others_to_be_found(tmp_path):
         normalised(tmp_path, text, {"valeu": "bad"})
     with pytest.raises(FeedError, match="has no column nope"):
         normalised(tmp_path, text, {"value": "nope"})
+
+
+SAID = (
+    "ioc,type,rating,confidence,tlp,first_seen,last_seen,tags,description,source\n"
+    'evil.example,domain,2,,AMBER,2025-01-02,2025-01-03,"b,A",zebra,https://b.example/\n'
+    'EVIL[.]example,domain,,70,GREEN,2025-01-01,,"a,b",,https://a.example/\n'
+    "evil.example:443,domain,5,10,,,2025-01-09,,apple,\n"
+)
+
+
+def test_duplicates_merge_by_the_rules_that_the_docs_state(tmp_path):
+    header, *rows = SAID.splitlines(keepends=True)
+    for n in range(len(rows)):
+        turned = rows[n:] + rows[:n]
+        (one,) = found(normalised(tmp_path, header + "".join(turned), None))
+        assert (one["rating"], one["confidence"], one["security_labels"]) == (5, 70, ["TLP:AMBER"])
+        assert (str(one["first_seen"].date()), str(one["last_seen"].date())) == ("2025-01-01", "2025-01-09")
+        assert [tag["name"] for tag in one["tags"]] == ["A", "a", "b"]
+        assert (one["description"], one["source"]) == ("apple", "https://a.example/")
+        assert (one["origin"]["row"], one["origin"]["raw"]) == (2, turned[0].split(",")[0])
