@@ -8,6 +8,7 @@ refers to what is not there yet, whatever chunks things are in: first groups and
 then associations, and the files of groups.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -44,6 +45,7 @@ WAVE_OF: Final[dict[Kind, int]] = {"group": 0, "indicator": 0, "association": 1,
 WAVES: Final = tuple(sorted(set(WAVE_OF.values())))
 """The waves, in the order in which they are loaded."""
 
+_AHEAD: Final = 3  # chunks that wait to be written, as many as one frame of records gives
 _REPETITIVE: Final = ["type", "source", "file"]  # the other columns of origins are no smaller with a dictionary
 
 
@@ -198,15 +200,15 @@ def _check_settings(settings: BatchSettings, associations: pa.Table, occurrences
 
 
 def _write_chunks(path: RunPath, parts: Iterable[tuple[Kind, pl.DataFrame]]) -> Iterator[Chunk]:
-    """Write each of *parts* while the next one is made; no more than that, so that memory holds two."""
+    """Write *parts*, one at a time, while the next ones are made; memory holds no more than a few."""
+    writing: deque[Future[Chunk]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="write-chunk") as pool:
-        writing: Future[Chunk] | None = None
         for number, (kind, part) in enumerate(parts):
-            if writing:
-                yield writing.result()
-            writing = pool.submit(_write_chunk, path, number, kind, part)
-        if writing:
-            yield writing.result()
+            if len(writing) == _AHEAD:
+                yield writing.popleft().result()
+            writing.append(pool.submit(_write_chunk, path, number, kind, part))
+        for written in writing:
+            yield written.result()
 
 
 def _write_chunk(path: RunPath, number: int, kind: Kind, records: pl.DataFrame) -> Chunk:
