@@ -112,6 +112,12 @@ def test_an_allow_list_is_said_in_a_few_words(said: object, meant: Allowed) -> N
     assert allowed(said) == meant  # type: ignore[arg-type]
 
 
+def test_one_of_a_kind_may_stand_alone(tmp_path: Path) -> None:
+    one = adjust(undeclared(tmp_path), tags="c2", security_labels="TLP:RED", allow="reserved", scores="tag=c2,rating=5")
+    assert (one.defaults.tags, one.security_labels) == (("c2",), ["TLP:RED"])
+    assert ([each.list for each in one.allow], [each.tag for each in one.scores]) == (["reserved"], ["c2"])
+
+
 def test_scores_and_decay_are_said_in_a_few_words() -> None:
     assert score_rule("tag=c2, rating=4.5") == ScoreRule(tag="c2", rating=4.5)
     assert score_rule({"type": "URL", "confidence": 9}) == ScoreRule(type="URL", confidence=9)

@@ -167,6 +167,23 @@ def test_further_indicators_of_a_row_are_rows_of_their_own(tmp_path: Path) -> No
     assert (reading.alarms, reading.unused) == ([], [])
 
 
+def test_columns_of_one_load_stand_over_those_that_are_declared(tmp_path: Path) -> None:
+    csv = CSV.format(count=3).replace("labels", "tagged")  # renamed overnight
+    feed = declared(tmp_path, csv)
+    with pytest.raises(DriftError, match="'labels' is gone"):
+        read(feed, owner="O")
+    reading = read(feed, owner="O", columns={"tags": "tagged"}, now=NOW)
+    assert {tag["name"] for row in reading.indicators.to_pylist() for tag in row["tags"]} >= {"c2", "Ransomware"}
+    assert [alarm.message for alarm in reading.alarms] == ["column 'tagged' is new"]
+
+
+def test_further_columns_of_a_type_are_declared_by_a_table(tmp_path: Path) -> None:
+    text = DEFINITION.replace('last_seen = "seen"', 'last_seen = "seen"\n\n[columns.also]\nlabels = "Hashtag"')
+    reading = read(declared(tmp_path, text=text.replace('tags = "labels"', "")), owner="O")
+    found = [row["summary"] for row in reading.indicators.to_pylist() if row["type"] == "Hashtag"]
+    assert (found, reading.further) == (["c2", "ransomware"], 3)
+
+
 KEV = {
     "title": "Known exploited",
     "count": 2,

@@ -18,6 +18,7 @@ _DECLARED: Final = ("also", "attributes")  # take more than a column
 _TYPES: Final = frozenset(TYPED_NAMES.values())
 _URLS: Final = "urls-by-host"
 _Part = TypeVar("_Part", bound=msgspec.Struct)
+_Said = TypeVar("_Said")
 
 
 class Adjusting(TypedDict, total=False):
@@ -58,7 +59,7 @@ def adjust(definition: FeedDefinition, **said: Unpack[Adjusting]) -> FeedDefinit
     """
     defaults, decay = definition.defaults, said.get("decay")
     rating, confidence = said.get("rating"), said.get("confidence")
-    labels = tuple(map(security_label, said.get("security_labels", ())))
+    labels = tuple(map(security_label, _several(said.get("security_labels", ()))))
     return msgspec.structs.replace(
         definition,
         options={**definition.options, **said.get("options", {})},
@@ -66,13 +67,18 @@ def adjust(definition: FeedDefinition, **said: Unpack[Adjusting]) -> FeedDefinit
             defaults,
             rating=defaults.rating if rating is None else rating,
             confidence=defaults.confidence if confidence is None else confidence,
-            tags=tuple(dict.fromkeys((*defaults.tags, *said.get("tags", ())))),
+            tags=tuple(dict.fromkeys((*defaults.tags, *_several(said.get("tags", ()))))),
             security_labels=labels or defaults.security_labels,
         ),
-        allow=(*definition.allow, *map(allowed, said.get("allow", ()))),
-        scores=(*map(score_rule, said.get("scores", ())), *definition.scores),
+        allow=(*definition.allow, *map(allowed, _several(said.get("allow", ())))),
+        scores=(*map(score_rule, _several(said.get("scores", ()))), *definition.scores),
         decay=definition.decay if decay is None else fading(decay),
     )
+
+
+def _several(said: Sequence[_Said] | str) -> Sequence[_Said | str]:
+    """What is *said* as a sequence: a text alone is one thing, and not its letters."""
+    return [said] if isinstance(said, str) else said
 
 
 def allowed(said: str | Mapping[str, Any] | Allowed) -> Allowed:

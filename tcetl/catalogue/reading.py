@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
 import pyarrow as pa
 
 from tcetl.catalogue.definition import FeedDefinition
@@ -111,6 +112,8 @@ def read(
         FeedError: It cannot be had or read, or its key is missing.
         TransformError: A transform cannot be found, failed, or returned what breaks a rule.
     """
+    if columns and not isinstance(columns, ColumnMap):
+        definition = _with_columns(definition, columns)
     functions = [as_transform(one) for one in (*definition.transforms, *transforms)]
     index = index_of(definition.url, definition.format)
     fetched = fetch(definition.url, _with_key(definition, fetching), state=state, index=index)
@@ -137,7 +140,7 @@ def read(
                 rating=definition.defaults.rating,
                 confidence=definition.defaults.confidence,
                 tags=definition.defaults.tags,
-                columns=_columns(definition, columns),
+                columns=columns if isinstance(columns, ColumnMap) else definition.column_map or columns,
                 transforms=[one for one in functions if one.on == "feed"],
                 on_progress=on_progress,
             )
@@ -168,11 +171,10 @@ def _has_groups(feed: Feed | None) -> bool:
     return feed is not None and isinstance(feed, GroupedFeed) and feed.groups().groups.num_rows > 0
 
 
-def _columns(
-    definition: FeedDefinition, given: ColumnMap | Mapping[str, Any] | None
-) -> ColumnMap | Mapping[str, Any] | None:
+def _with_columns(definition: FeedDefinition, given: Mapping[str, Any]) -> FeedDefinition:
+    """*definition* with the columns *given* for some roles over those that it declares."""
     declared = definition.column_map
-    return declared.with_roles(given or {}) if declared and not isinstance(given, ColumnMap) else given
+    return msgspec.structs.replace(definition, columns=asdict(declared.with_roles(given))) if declared else definition
 
 
 def _of_groups(feed: Feed, columns: GroupMap, definition: FeedDefinition, owner: str) -> Reading:
