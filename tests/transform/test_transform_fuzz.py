@@ -11,6 +11,8 @@ SAMPLES = [
     b'# "id","dateadded","url","tags"\r\n"1","2025-01-01 00:00:00","http://a.example/x,y","elf,Mozi"\r\n',
     b'ioc, type, sha256\n"192.0.2.1", "ip:port", ""\n"b.example", "domain", "n/a"\n# END\n',
     b"# list\n192.0.2.1 # why\nhxxp://b[.]example/\nd41d8cd98f00b204e9800998ecf8427e;remark\n0.0.0.0 c.example\n",
+    b"asn,rir,domain,ip,email\n64496,x,a.example,192.0.2.1,a@b.example\n64497,x,,192.0.2.2,a@b.example\n",
+    b"# Certificates\nListingdate,SHA1,Listingreason\n2025-01-01,da39a3ee5e6b4b0d3255bfef95601890afd80709,x\n",
     b"\xef\xbb\xbfDomain;Use\nb\xc3\xbccher.example;x\nc.example\xca;y\n",
 ]
 PIECES = st.sampled_from(

@@ -4,11 +4,17 @@ import json
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from upath import UPath
 
-from tcetl.catalogue import undeclared
+from tcetl.catalogue import read, undeclared
 from tcetl.catalogue.definition import Alarms, Expect
-from tcetl.errors import NothingNewError
+from tcetl.errors import FeedError, NothingNewError
+from tcetl.feeds.sources import FetchState
 from tcetl.pipeline import commit_fetched, plan_feed
+
+UUID = "{}-2287-5087-b408-ce338bf8d71f"
 
 
 class Osint:
@@ -25,7 +31,7 @@ class Osint:
             self.web.serve(f"/osint/{self.uuid(name)}.json", json.dumps({"Event": {"Attribute": [attribute]}}))
 
     def uuid(self, name):
-        return f"{name * 8}-2287-5087-b408-ce338bf8d71f"
+        return UUID.format(name * 8)
 
     def load(self, state, run, **options):
         feed = msgspec.structs.replace(
@@ -59,6 +65,66 @@ def test_of_a_misp_feed_that_changed_only_what_changed_is_fetched(web, tmp_path)
     commit_fetched(second)
     _, hosts, fetched = osint.load(state, tmp_path / "4")  # one that came back, one that is new
     assert (hosts, fetched) == (["c1", "e1"], "mce")
+
+
+EVENTS = "abc"
+STEPS = st.lists(
+    st.tuples(st.just("change"), st.sampled_from(EVENTS), st.integers(0, 3))  # 0: it is gone
+    | st.tuples(st.just("hide"), st.sampled_from(EVENTS))  # listed, and not there
+    | st.tuples(st.just("read"))
+    | st.tuples(st.just("load"), st.integers(0, 3)),  # what was read some readings ago, or never
+    max_size=12,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(STEPS)
+def test_whatever_crashes_or_comes_late_every_event_is_loaded_as_it_is_now(tmp_path_factory, steps):
+    folder = tmp_path_factory.mktemp("misp")
+    feed = undeclared(str(folder / "feed"), "misp")
+    (folder / "feed").mkdir()
+    stamps, readings, loaded = {}, [], set()
+
+    def publish():
+        listed = {UUID.format(name * 8): {"timestamp": str(stamp)} for name, stamp in stamps.items() if stamp}
+        (folder / "feed" / "manifest.json").write_text(json.dumps(listed))
+
+    def change(name, stamp):
+        stamps[name] = stamp
+        attribute = {"type": "domain", "value": f"{name}{stamp}.example", "to_ids": True}
+        event = folder / "feed" / f"{UUID.format(name * 8)}.json"
+        event.write_text(json.dumps({"Event": {"Attribute": [attribute]}}))
+
+    def take():
+        publish()
+        state = FetchState(folder / "state.json")
+        try:
+            reading = read(feed, owner="O", state=state)
+        except FeedError:  # nothing new, or nothing there at all
+            return
+        state.keep(UPath(folder / f"{len(readings)}.json"))
+        readings.append(set(reading.indicators["summary"].to_pylist()))
+
+    def load(ago):
+        if ago < len(readings):
+            at = len(readings) - 1 - ago
+            loaded.update(readings[at])
+            FetchState.commit_kept(UPath(folder / f"{at}.json"))
+
+    change("a", 1)
+    change("b", 1)
+    for what, *how in steps:
+        if what == "hide":
+            (folder / "feed" / f"{UUID.format(how[0] * 8)}.json").unlink(missing_ok=True)
+        else:
+            {"change": change, "read": take, "load": load}[what](*how)
+    for name, stamp in stamps.items():
+        change(name, stamp)  # all that is listed is there again
+    before = len(readings)
+    take()
+    if len(readings) > before:
+        load(0)
+    assert loaded >= {f"{name}{stamp}.example" for name, stamp in stamps.items() if stamp}
 
 
 def test_a_misp_feed_whose_manifest_lists_nothing_new_has_nothing_new(web, tmp_path):
