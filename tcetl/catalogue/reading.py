@@ -16,7 +16,7 @@ from tcetl.catalogue.prepared import Prepared
 from tcetl.errors import EmptyFeedError, FeedError
 from tcetl.feeds import Feed, Fetching, GroupedFeed, index_of, open_feed, stated_records
 from tcetl.feeds.sources import FetchState, fetch
-from tcetl.feeds.standards.grouping import IS_GROUP
+from tcetl.feeds.standards.grouping import IS_GROUP, grouped_feed
 from tcetl.schema import ASSOCIATIONS, FILE_OCCURRENCES, GROUPS, INDICATORS, REJECTS, empty_table
 from tcetl.transform import (
     ColumnMap,
@@ -206,9 +206,7 @@ def _of_indicators(feed: Feed, found: Normalised) -> Reading:
 
 def _with_groups(reading: Reading, feed: Feed) -> Reading:
     """*reading* with the groups of *feed*, and the associations among them and with the indicators left."""
-    if not isinstance(feed, GroupedFeed):
-        raise FeedError(f"a feed of format {feed.format} has no groups", hint="formats stix and misp have")
-    grouped = feed.groups()
+    grouped = grouped_feed(feed).groups()
     rejects, first, later = as_groups(reading.rejects, grouped.records)
     members = associate(reading.indicators, rejects, grouped.members)
     associations = pa.concat_tables([grouped.associations, members])

@@ -8,6 +8,7 @@ import polars as pl
 from tcetl.errors import FeedError
 from tcetl.feeds.base import FILE, Feed, RawBatch
 from tcetl.feeds.source import Folder, Source
+from tcetl.feeds.standards.grouping import Grouped, grouped_feed, together
 
 
 class JoinedFeed:
@@ -60,6 +61,10 @@ class JoinedFeed:
             for batch in feed.batches():
                 yield replace(batch, frame=batch.frame.with_columns(pl.lit(feed.file).alias(FILE)))
             self._notes += [f"{feed.file}: {note}" for note in feed.notes]
+
+    def groups(self) -> Grouped:
+        """Return the groups of all files; raises `FeedError` where they have none, or a file cannot be read."""
+        return together(grouped_feed(self._open(name)).groups() for name in self._folder.names())
 
     def _open(self, name: str) -> Feed:
         return self._read(self._folder.file(name), self.name)

@@ -1,15 +1,18 @@
 """Groups that a standard's own objects are (reports, campaigns, malware, events), and what belongs to them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
 
+from tcetl.errors import FeedError
+from tcetl.feeds.base import Feed
 from tcetl.feeds.standards.finding import LONGEST_DESCRIPTION, Refusal, moment
 from tcetl.feeds.tlp import strictest
 from tcetl.groups import NAME_LIMIT
-from tcetl.schema import ASSOCIATIONS, GROUPS
+from tcetl.schema import ASSOCIATIONS, GROUPS, empty_table
 
 IS_GROUP: Final = "is-group"
 """Code of the rejects that are no indicators but groups, and no rejects any more when the groups are loaded too."""
@@ -45,6 +48,21 @@ class GroupedFeed(Protocol):
 
     def groups(self) -> Grouped:
         """Return its groups, and which records belong to them; raises `FeedError` when it cannot be read."""
+
+
+def together(parts: Iterable[Grouped]) -> Grouped:
+    """Return the groups of several files of a feed as those of one; of the same group the first one counts."""
+    found = list(parts)
+    groups = pa.concat_tables([empty_table(GROUPS), *(part.groups for part in found)])
+    called = zip(*(groups[name].to_pylist() for name in ("type", "xid", "name")), strict=True)
+    refs = [(kind, xid or name) for kind, xid, name in called]
+    first = {ref: at for at, ref in reversed(list(enumerate(refs)))}
+    return Grouped(
+        groups.take(sorted(first.values())),
+        pa.concat_tables([empty_table(ASSOCIATIONS), *(part.associations for part in found)]),
+        [member for part in found for member in part.members],
+        [record for part in found for record in part.records],
+    )
 
 
 @dataclass(slots=True)
@@ -132,6 +150,17 @@ class Groups:
 
 def _ref(group: dict[str, Any]) -> str:
     return str(group["xid"] or group["name"])
+
+
+def grouped_feed(feed: Feed) -> GroupedFeed:
+    """Return *feed* as one of groups.
+
+    Raises:
+        FeedError: its format has none.
+    """
+    if not isinstance(feed, GroupedFeed):
+        raise FeedError(f"a feed of format {feed.format} has no groups", hint="formats stix and misp have")
+    return feed
 
 
 def is_group(raw: str, what: str, kind: str) -> Refusal:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import uuid
+import zipfile
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
@@ -196,6 +197,27 @@ def test_rules_of_stix_are_signatures(tmp_path):
     assert (associations.num_rows, len(records)) == (1, 1)
     run = plan_feed(tmp_path / "feed.json", OWNER, tmp_path / "run", groups=True)
     assert run.plan.counts["rejected"] == {"expired": 1, "revoked": 1}
+
+
+def test_groups_of_several_files_are_those_of_one_feed(tmp_path):
+    other = EVENT.replace("c", "d")
+    again = misp("vulnerability", "CVE-2021-44228", comment="used again")
+    events = [RULES, {"uuid": other, "info": "Later", "Attribute": [misp("domain", "a.example"), again]}]
+    with zipfile.ZipFile(tmp_path / "feed.zip", "w") as archive:
+        for number, event in enumerate(events):
+            archive.writestr(f"{number}.json", json.dumps({"Event": event}))
+    run = plan_feed(tmp_path / "feed.zip", OWNER, tmp_path / "run", groups=True)
+    assert run.plan.counts["rejected"] == {"deleted": 1, "not-for-detection": 2}
+    assert run.plan.counts["duplicates"] == 2
+    sent = [record for chunk in run.chunks for record in json.loads(run.content(chunk.chunk)).get("group", [])]
+    assert len(sent) == 7
+    associations = [one for chunk in run.chunks for one in json.loads(run.content(chunk.chunk)).get("association", [])]
+    flaw = next(record["xid"] for record in sent if record["name"] == "CVE-2021-44228")
+    assert {EVENT, other} <= {ref for one in associations for ref in (one["ref_1"], one["ref_2"])} - {flaw}
+    assert sum(flaw in (one["ref_1"], one["ref_2"]) for one in associations) == 2
+    (tmp_path / "a.csv").write_text("ip,x\n192.0.2.1,1\n")
+    with pytest.raises(FeedError, match="format csv has no groups"):
+        plan_feed(str(tmp_path / "*.csv"), OWNER, tmp_path / "other", groups=True)
 
 
 def test_a_feed_without_groups_says_so(tmp_path):
