@@ -99,8 +99,8 @@ def read(
         state: What earlier fetches learnt; what this one learns is for the caller to commit, once it is loaded.
         columns: What the feed's columns mean, instead of what the definition says; what some of them mean, by role,
             where a mapping such as ``{"value": "url"}``: all others as the definition says or as they are found.
-        groups: Whether to read the reports, malware, events and so on of a STIX or MISP feed too, as groups with their
-            indicators.
+        groups: Whether to read the reports, malware, events, rules and so on of a STIX or MISP feed too, as groups with
+            their indicators.
         transforms: Functions of the user's beside those that the definition names, and after them.
         fetching: Limits and proxies; the key is added from the variable that the definition names.
         now: The time from which ages are counted; the present when None.

@@ -71,7 +71,8 @@ def load(
     dry_run: DryRun = False,
     diff: Diff = False,
     groups: Annotated[
-        bool, typer.Option(help="Load the reports, malware, events … of a STIX or MISP feed too.")
+        bool,
+        typer.Option(help="Load the reports, malware, events, rules, vulnerabilities … of a STIX or MISP feed too."),
     ] = False,
     max_errors: MaxErrors = "0",
     in_flight: InFlight = 2,

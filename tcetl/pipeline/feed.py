@@ -50,7 +50,8 @@ def plan_feed(
             ``{"value": "url", "also": {"ip": "Address"}}``; all others are found by their names and values.
         transforms: Functions of the user's, in order: decorated by :func:`tcetl.transform.transform`, plain, or named
             as ``module:function``.
-        groups: Load the reports, malware, events and so on of a STIX or MISP feed too, as groups with their indicators.
+        groups: Load the reports, malware, events, rules and so on of a STIX or MISP feed too, as groups with their
+            indicators.
         max_records: Most records in a batch job, at most 25,000.
         max_bytes: Most bytes in a batch job.
         on_progress: Told of stage ``read``, in rows.

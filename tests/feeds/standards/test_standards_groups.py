@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tcetl.client import ThreatConnect
-from tcetl.errors import FeedError
+from tcetl.errors import EmptyFeedError, FeedError
 from tcetl.feeds import open_feed
 from tcetl.pipeline import load_feed, plan_feed
 from tcetl.transform import associate, normalise
@@ -197,6 +197,18 @@ def test_rules_of_stix_are_signatures(tmp_path):
     assert (associations.num_rows, len(records)) == (1, 1)
     run = plan_feed(tmp_path / "feed.json", OWNER, tmp_path / "run", groups=True)
     assert run.plan.counts["rejected"] == {"expired": 1, "revoked": 1}
+
+
+def test_a_feed_of_groups_without_a_single_indicator_is_empty_only_without_them(tmp_path):
+    objects = [one for one in BUNDLE["objects"] if one["type"] in ("malware", "report")]
+    (tmp_path / "feed.json").write_text(json.dumps({"type": "bundle", "objects": objects}))
+    with pytest.raises(EmptyFeedError):
+        plan_feed(tmp_path / "feed.json", OWNER, tmp_path / "run")
+    run = plan_feed(tmp_path / "feed.json", OWNER, tmp_path / "run", groups=True)
+    assert {chunk.kind: chunk.records for chunk in run.chunks} == {"group": 2, "association": 1}
+    (tmp_path / "feed.json").write_text(json.dumps({"type": "bundle", "objects": [{"type": "identity", "id": "i"}]}))
+    with pytest.raises(FeedError):
+        plan_feed(tmp_path / "feed.json", OWNER, tmp_path / "empty", groups=True)
 
 
 def test_groups_of_several_files_are_those_of_one_feed(tmp_path):
