@@ -17,6 +17,7 @@ from typing import Final
 import polars as pl
 import pyarrow as pa
 
+from tcetl.atomic import publish_errors
 from tcetl.errors import LoadError
 from tcetl.load.records import COLUMNS
 
@@ -61,6 +62,9 @@ def ordered(
     Args:
         rows: INDICATORS in any order.
         records: Makes the records of rows, in frames that each are sorted and fit in memory.
+
+    Raises:
+        PublishError: The temporary folder cannot be written.
     """
     if isinstance(rows, pa.Table):
         keys, rows = pl.DataFrame(rows.select(KEYS)), rows.to_batches()
@@ -101,16 +105,18 @@ class _Runs(Ordered):
         self._path = path
         self._pieces: list[list[_Piece]] = []  # of every run
         number = 0
-        with ExitStack() as stack:
+        with ExitStack() as opened:
             writer = None
             for run in runs:
-                table = run.to_arrow(compat_level=_PLAIN)
-                writer = writer or stack.enter_context(pa.ipc.new_file(str(path), table.schema, options=_WRITTEN))
-                size = -(-run.height // _PIECES)
-                writer.write_table(table, max_chunksize=size)
+                table, size = run.to_arrow(compat_level=_PLAIN), -(-run.height // _PIECES)
+                with publish_errors(path):
+                    writer = writer or opened.enter_context(pa.ipc.new_file(str(path), table.schema, options=_WRITTEN))
+                    writer.write_table(table, max_chunksize=size)
                 self._pieces.append(list(enumerate(run.select(KEYS).gather_every(size).rows(), number)))
                 number += len(self._pieces[-1])
                 self.rows += run.height
+            with publish_errors(path):
+                opened.close()
 
     def frames(self) -> Iterator[pl.DataFrame]:
         firsts = sorted(first for pieces in self._pieces for _, first in pieces)

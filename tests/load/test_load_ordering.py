@@ -1,6 +1,7 @@
 """Indicators in order, however many and however they come."""
 
 import itertools
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from mixed import occurrences
 
 from tcetl.client.batch import BatchSettings
-from tcetl.errors import LoadError, ReconciliationError
+from tcetl.errors import LoadError, PublishError, ReconciliationError
 from tcetl.load import Run, ordering, plan
 from tcetl.load.ordering import ordered
 from tcetl.load.records import indicators as indicator_records
@@ -131,6 +132,17 @@ def test_nothing_stays_in_the_temporary_folder(tmp_path: Path, monkeypatch: pyte
         pass
     with ordered(in_batches(table, 6), made) as found:
         assert sum(frame.height for frame in found.frames()) == 20
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_for_what_is_written_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(pa.RecordBatchFileWriter, "write_table", lambda *_, **__: os.write(full, b"x"), raising=False)
+    full = os.open("/dev/full", os.O_WRONLY)
+    table = indicators([("Host", f"{number}.example") for number in range(20)])
+    with pytest.raises(PublishError, match=r"tcetl-plan-.*No space left"), ordered(in_batches(table, 6), made):
+        pass
+    os.close(full)
     assert list(tmp_path.iterdir()) == []
 
 
