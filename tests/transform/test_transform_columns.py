@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tcetl.errors import FeedError
 from tcetl.feeds import open_feed
@@ -286,3 +288,36 @@ def test_duplicates_merge_by_the_rules_that_the_docs_state(tmp_path):
         assert [tag["name"] for tag in one["tags"]] == ["A", "a", "b"]
         assert (one["description"], one["source"]) == ("apple", "https://a.example/")
         assert (one["origin"]["row"], one["origin"]["raw"]) == (2, turned[0].split(",")[0])
+
+
+CELLS = [
+    "",
+    "n/a",
+    "192.0.2.7",
+    "evil.example",
+    "hxxp://evil[.]example/a",
+    MD5,
+    HASH,
+    "a mutex",
+    "x (y z)",
+    " (nothing)",
+    ";",
+]
+NAMED = ["ip", "domain", "url", "sha256", "md5", "mutex", "note"]
+
+
+@settings(max_examples=30)
+@given(
+    rows=st.lists(st.tuples(*(st.sampled_from(CELLS) for _ in NAMED)), min_size=1, max_size=12),
+    also=st.dictionaries(st.sampled_from(NAMED), st.sampled_from(["", "Address", "Mutex"]), max_size=3),
+)
+def test_every_row_ends_somewhere_whatever_columns_it_fills(tmp_path_factory, rows, also):
+    folder = tmp_path_factory.mktemp("feed")
+    text = ",".join(NAMED) + ",n\n" + "".join(f"{','.join(row)},{n}\n" for n, row in enumerate(rows))
+    for columns in (None, {"also": also}):
+        result = normalised(folder, text, columns)
+        ended = {row["origin"]["row"] for row in found(result)} | set(result.rejects["row"].to_pylist())
+        assert ended == set(range(2, 2 + len(rows)))
+        counts = result.counts
+        assert counts.rows_read == len(rows) + result.further
+        assert result.rejects.num_rows == counts.duplicates + sum(counts.rejected.values())
