@@ -11,7 +11,7 @@ from tcetl.feeds import PLACE, Feed
 from tcetl.indicators import classify, refang
 from tcetl.transform import vocabulary as words
 from tcetl.transform.exact import LONGEST_VALUE, settle_one
-from tcetl.transform.fingerprints import is_fingerprint, not_files, refuse_certificates
+from tcetl.transform.fingerprints import are_certificates, is_fingerprint, may_be_certificates, not_files
 from tcetl.transform.instead import filled_instead
 from tcetl.transform.leading import leading
 from tcetl.transform.vocabulary import plain_name
@@ -134,8 +134,11 @@ def map_columns(feed: Feed, sample: pl.DataFrame, given: Mapping[str, Any] | Non
     )
     if "value" in given and not declares:
         kind = None
+    of_certificates = may_be_certificates(by_name.keys(), feed.comments)
     others: dict[str, str] = {}
     if value is None and (named := [(by_name[name], of) for name, of in words.TYPED_NAMES.items() if name in by_name]):
+        if others_than_files := [one for one in named if one[1] != "File" and of_certificates]:
+            named = others_than_files
         value, value_type = named[0]
         kind = kind if declares else None  # a type of threat, where the column itself says what its values are
         others = filled_instead(sample, value)
@@ -148,8 +151,13 @@ def map_columns(feed: Feed, sample: pl.DataFrame, given: Mapping[str, Any] | Non
         value = _value_column(sample, kind)
     if value is None:
         raise _unusable(feed, sample)
-    if "value" not in given and {_shape(cell) for cell in _cells(sample, value)} == {"File"}:
-        refuse_certificates(feed.file, value, by_name.keys(), feed.comments)
+    is_found = "value" not in given
+    if is_found and are_certificates(by_name.keys(), feed.comments) and _are_files(sample, value):
+        raise not_files(feed.file, value, "TLS certificates", "the servers that SSLBL lists are the feed sslbl-c2; ")
+    value_type = None if kind else value_type
+    hashes = [column for name, column in by_name.items() if name in words.HASH_NAMES and column != value]
+    if value_type not in (None, "File") and of_certificates:
+        hashes = []
     further = [
         column
         for column in columns
@@ -157,9 +165,9 @@ def map_columns(feed: Feed, sample: pl.DataFrame, given: Mapping[str, Any] | Non
     ]
     return ColumnMap(
         value=value,
-        value_type=None if kind else value_type,
+        value_type=value_type,
         type=kind,
-        hashes=[column for name, column in by_name.items() if name in words.HASH_NAMES and column != value],
+        hashes=hashes,
         also=dict.fromkeys(further, "") | others,
         description=_first(by_name, words.DESCRIPTION_NAMES),
         details=[column for column in columns if plain_name(column) in words.DETAIL_NAMES],
@@ -226,6 +234,10 @@ def _share(sample: pl.DataFrame, column: str, *, but: str | None = None) -> floa
 
 def _shape(cell: str) -> str | None:
     return classify(refang(cell)) if len(cell) <= LONGEST_VALUE else None
+
+
+def _are_files(sample: pl.DataFrame, column: str) -> bool:
+    return {_shape(cell) for cell in _cells(sample, column)} == {"File"}
 
 
 def _first(by_name: dict[str, str], names: Sequence[str]) -> str | None:

@@ -17,6 +17,9 @@ _CERTIFICATES: Final = re.compile(
     r"\bcertificates?\s+(?:black|block)?list\b|\bcertificates?\b.*\bfingerprints?\b|\bfingerprints?\b.*\bcertificates?\b",
     re.IGNORECASE,
 )
+_PARTS: Final = frozenset(
+    {"issuer", "issuer_cn", "issuer_dn", "subject_cn", "subject_dn", "common_name", "not_before", "not_after", "serial"}
+)
 _SSLBL: Final = frozenset({"sha1", "listingreason", "listingdate"})
 
 
@@ -25,21 +28,20 @@ def is_fingerprint(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def refuse_certificates(file: str, column: str, names: Collection[str], comments: Sequence[str]) -> None:
-    """Refuse the feed in *file* if the hashes in its *column* are of certificates.
+def are_certificates(names: Collection[str], comments: Sequence[str]) -> bool:
+    """Tell whether the hashes of a feed are of certificates.
 
     Args:
-        file: Where it is.
-        column: The column's name.
         names: The plain names of all its columns; those of SSLBL's list are known.
         comments: What the feed says of itself.
-
-    Raises:
-        FeedError: they are.
     """
     plain = {name.replace("_", "") for name in names}
-    if plain >= _SSLBL or any(_CERTIFICATES.search(comment) for comment in comments):
-        raise not_files(file, column, "TLS certificates", "the servers that SSLBL lists are the feed sslbl-c2; ")
+    return plain >= _SSLBL or any(_CERTIFICATES.search(comment) for comment in comments)
+
+
+def may_be_certificates(names: Collection[str], comments: Sequence[str]) -> bool:
+    """Tell whether hashes that stand beside a server may be of its certificate: where anything else is said of one."""
+    return are_certificates(names, comments) or any(is_fingerprint(name) or name in _PARTS for name in names)
 
 
 def not_files(file: str, column: str, what: str, instead: str = "") -> FeedError:

@@ -253,6 +253,14 @@ def test_the_file_that_a_row_names_beside_its_address_is_one_file(tmp_path):
     assert (result.counts.rows_read, result.further, result.counts.indicators) == (4, 1, {"File": 2, "URL": 2})
 
 
+@pytest.mark.parametrize("said", ["issuer", "not_after", "ja3", "cert_subject"])
+def test_a_hash_beside_a_server_may_be_of_its_certificate(tmp_path, said):
+    result = normalised(tmp_path, f"ip,sha1,{said}\n192.0.2.1,{SHA1},x\n", None)
+    assert result.counts.indicators == {"Address": 1}
+    assert result.unused[0] == "sha1"
+    assert "'sha1' holds indicators too" in result.notes[0]
+
+
 def test_columns_by_role_leave_the_others_to_be_found(tmp_path):
     text = "when,bad,ip,labels,Names,first_seen\nx,http://a.example/,192.0.2.1,c2,one mutex,2026-01-01\n"
     given = {"value": "bad", "also": {"ip": "Address", "Names": "Mutex"}, "tags": "labels"}
