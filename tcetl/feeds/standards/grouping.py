@@ -58,7 +58,7 @@ def together(parts: Iterable[Grouped]) -> Grouped:
     refs = [(kind, xid or name) for kind, xid, name in called]
     first = {ref: at for at, ref in reversed(list(enumerate(refs)))}
     return Grouped(
-        groups.take(sorted(first.values())),
+        groups.take(pa.array(sorted(first.values()), pa.int64())),
         pa.concat_tables([empty_table(ASSOCIATIONS), *(part.associations for part in found)]),
         [member for part in found for member in part.members],
         [record for part in found for record in part.records],

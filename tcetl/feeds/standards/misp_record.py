@@ -58,15 +58,14 @@ def refused(attribute: Record, context: Context, options: MispOptions) -> Refusa
 
     A vulnerability is never fit for detection, and MISP marks none so: that is no reason to leave it out.
     """
-    value = attribute.get("value")
-    if not isinstance(value, str):
+    value, group = attribute.get("value"), group_type(text(attribute, "type"))
+    if not isinstance(value, str) or (group and not value.strip()):
         return Refusal(
             str(dict(attribute))[:500], "bad-attribute", "the attribute has no value that is a text", severity="error"
         )
     if context.deleted or is_set(attribute.get("deleted")):
         return Refusal(value, "deleted", "the attribute is marked as deleted")
-    detects = group_type(text(attribute, "type")) != "Vulnerability"
-    if options.to_ids and detects and not is_set(attribute.get("to_ids", True)):
+    if options.to_ids and group != "Vulnerability" and not is_set(attribute.get("to_ids", True)):
         return Refusal(
             value,
             "not-for-detection",

@@ -146,7 +146,7 @@ class StixReader:
         pattern, ident = _text(indicator, "pattern"), _text(indicator, "id")
         until = moment(indicator.get("valid_until"))
         newest = self._repeated.get(ident)
-        if not pattern:
+        if not pattern.strip():
             return Refusal(str(dict(indicator))[:500], "bad-object", "the indicator has no pattern", severity="error")
         if newest and moment(indicator.get("modified")) < newest:
             return Refusal(pattern, "superseded", f"the feed holds a newer version of {ident}, of {newest}")

@@ -4,8 +4,11 @@ import json
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
+import msgspec
 import pytest
 
+from tcetl.catalogue import read, undeclared
+from tcetl.catalogue.definition import Alarms, Expect
 from tcetl.errors import FeedError
 from tcetl.feeds import open_feed
 from tcetl.feeds.sources import Fetching, FetchState, fetch
@@ -74,6 +77,21 @@ def test_filters_go_along_and_what_was_read_is_not_read_again(taxii, tmp_path):
     assert "added_after=2024-01-01T00%3A00%3A04Z" in taxii.asked[-1].path
     later = open_feed(f"{address}&added_after=2024-01-01T00:00:02Z", fetching=OPEN)
     assert mutexes(later) == ["m3", "m4"]
+
+
+def test_what_was_added_is_no_feed_that_has_lost_its_rows(taxii, tmp_path):
+    address = f"taxii+{taxii.url(f'/api/collections/{ID}/')}"
+    feed = msgspec.structs.replace(
+        undeclared(address, "stix"), expect=Expect(rows=(4, 9)), alarms=Alarms(volume="fail")
+    )
+    state = FetchState(tmp_path / "state.json")
+    assert read(feed, owner="O", state=state, fetching=OPEN).counts["rows_read"] == 5
+    state.learn(address, {"added_after": "2024-01-01T00:00:02Z"})
+    state.commit()
+    later = FetchState(tmp_path / "state.json")
+    assert read(feed, owner="O", state=later, fetching=OPEN).counts["rows_read"] == 2
+    later.commit()
+    assert FetchState(tmp_path / "state.json").known(f"feed:{address}")["rows"] == "5"
 
 
 def test_what_a_server_refuses_or_gets_wrong(taxii, quick):

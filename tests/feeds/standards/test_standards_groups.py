@@ -227,6 +227,11 @@ def test_groups_of_several_files_are_those_of_one_feed(tmp_path):
     flaw = next(record["xid"] for record in sent if record["name"] == "CVE-2021-44228")
     assert {EVENT, other} <= {ref for one in associations for ref in (one["ref_1"], one["ref_2"])} - {flaw}
     assert sum(flaw in (one["ref_1"], one["ref_2"]) for one in associations) == 2
+    for name in ("a", "b"):
+        one = {"type": "indicator", "id": ONE, "pattern": f"[domain-name:value = '{name}.example']"}
+        (tmp_path / f"{name}.json").write_text(json.dumps({"type": "bundle", "objects": [one]}))
+    run = plan_feed(str(tmp_path / "*.json"), OWNER, tmp_path / "none", groups=True)
+    assert {chunk.kind: chunk.records for chunk in run.chunks} == {"indicator": 2}
     (tmp_path / "a.csv").write_text("ip,x\n192.0.2.1,1\n")
     with pytest.raises(FeedError, match="format csv has no groups"):
         plan_feed(str(tmp_path / "*.csv"), OWNER, tmp_path / "other", groups=True)

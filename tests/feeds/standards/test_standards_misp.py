@@ -117,6 +117,7 @@ def test_what_misp_keeps_from_detection_is_refused_by_its_own_code():
             attribute(deleted="1", to_ids=False),
             attribute("yara", "rule x {}"),
             attribute(value=None),
+            attribute("vulnerability", " ", to_ids=False),
             attribute(to_ids="1"),
         ],
         "Object": [{"name": "file", "deleted": True, "Attribute": [attribute("md5", MD5)]}],
@@ -124,8 +125,8 @@ def test_what_misp_keeps_from_detection_is_refused_by_its_own_code():
     }
     codes = [one.type if isinstance(one, Finding) else one.code for one in read(event)]
     assert codes == [
-        "not-for-detection", "not-for-detection", "deleted", "deleted", "is-group", "bad-attribute", "Host",
-        "deleted",
+        "not-for-detection", "not-for-detection", "deleted", "deleted", "is-group", "bad-attribute",
+        "bad-attribute", "Host", "deleted",
     ]  # fmt: skip
     assert [one.type for one in read({"Attribute": [attribute(to_ids=False)]}, to_ids=False)] == ["Host"]
 
