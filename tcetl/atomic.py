@@ -13,16 +13,8 @@ from typing import BinaryIO, Final, Self
 
 import pyarrow as pa
 
-from tcetl.errors import PublishError
+from tcetl.errors import PublishError, mend_of
 
-_HINTS: Final = {
-    errno.ENOSPC: "the disk is full: free space or write elsewhere, then run again",
-    errno.EDQUOT: "the disk quota is used up: free space or write elsewhere, then run again",
-    errno.EFBIG: "the file is larger than this user or file system allows: raise the limit or write elsewhere",
-    errno.EACCES: "give this user write permission there or write elsewhere",
-    errno.EPERM: "give this user write permission there or write elsewhere",
-    errno.EROFS: "the file system is read-only: write elsewhere",
-}
 _DEFAULT_HINT: Final = "nothing was published: mend this, then run again"
 _AT_FDCWD: Final = -100
 _EXCHANGE: Final = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
@@ -38,10 +30,28 @@ def publish_errors(path: os.PathLike[str] | str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        hint = _HINTS.get(error.errno or 0, _DEFAULT_HINT)
+        hint = mend_of(error) or _DEFAULT_HINT
         raise PublishError(f"cannot write {os.fspath(path)}: {reason}", hint=hint) from error
     except pa.ArrowInvalid as error:
         raise PublishError(f"cannot write {os.fspath(path)}: {error}", hint=_DEFAULT_HINT) from error
+
+
+@contextmanager
+def closing_writes(path: os.PathLike[str] | str) -> Iterator[ExitStack]:
+    """A stack of files being written, at or below *path*, for the block: closing them writes what is left of them.
+
+    Raises:
+        PublishError: That fails. After a block that failed, they are closed without a word.
+    """
+    with ExitStack() as files:
+        try:
+            yield files
+        except BaseException:
+            with suppress(OSError):  # what did not fit before does not fit now
+                files.close()
+            raise
+        with publish_errors(path):
+            files.close()
 
 
 def sync_directory(path: Path) -> None:

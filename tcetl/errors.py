@@ -4,6 +4,7 @@ Messages never hold credentials: the client puts paths, statuses and the platfor
 from the request headers.
 """
 
+import errno
 from typing import Final
 
 import msgspec
@@ -13,6 +14,21 @@ NOT_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 Text that is not UTF-8, and nesting too deep, come as Python's own errors.
 """
+
+
+_MENDS: Final = {
+    errno.ENOSPC: "the disk is full: free space or write elsewhere, then run again",
+    errno.EDQUOT: "the disk quota is used up: free space or write elsewhere, then run again",
+    errno.EFBIG: "the file is larger than this user or file system allows: raise the limit or write elsewhere",
+    errno.EACCES: "give this user write permission there or write elsewhere",
+    errno.EPERM: "give this user write permission there or write elsewhere",
+    errno.EROFS: "the file system is read-only: write elsewhere",
+}
+
+
+def mend_of(error: OSError) -> str:
+    """What to do about *error*, of a file that cannot be written; empty where that is not known."""
+    return _MENDS.get(error.errno or 0, "")
 
 
 class TcetlError(Exception):

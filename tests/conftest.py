@@ -1,6 +1,7 @@
 """What more than one room's tests need."""
 
-from collections.abc import Iterator
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,3 +23,11 @@ def tcex(tc_emulator_tls: Emulator, tmp_path: Path) -> Iterator[Any]:
     emulator = tc_emulator_tls
     with tcex_app(emulator.url, emulator.access_id, emulator.secret_key, tmp_path, emulator.ca_file) as app:
         yield app
+
+
+@pytest.fixture
+def little_room() -> Iterator[Callable[[int], None]]:
+    """Let no file of this process grow beyond so many bytes from now on: the kernel refuses, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda room: resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from tcetl.errors import ConfigError, RejectedRecordsError, TcetlError
+from tcetl.errors import ConfigError, RejectedRecordsError, TcetlError, mend_of
 
 FAILED: Final = 1
 """The job failed."""
@@ -52,7 +52,7 @@ def clear_errors() -> Iterator[None]:
         if error.filename is None and error.errno is None:
             raise
         where = f"{error.filename}: " if error.filename is not None else ""
-        _print(f"{where}{error.strerror or error}", "")
+        _print(f"{where}{error.strerror or error}", mend_of(error))
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:
         _print("interrupted", "")

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tcetl.atomic import AtomicFile
+
 _COLUMNS: Final = ("indicator", "type", "confidence", "tags", "first_seen", "description")
 _GOOD: Final = 12_000
 _AGAIN: Final = 240  # good rows that come a second time, written in another way
@@ -82,7 +84,8 @@ def plant(path: Path) -> Planted:
         rejected["ragged-row"] += 1
     order.shuffle(lines)
     head = "# tcetl demo feed: invented, with bad rows on purpose\n" + ",".join(_COLUMNS) + "\n"
-    path.write_text(head + "".join(lines), encoding="utf-8")
+    with AtomicFile(path) as feed:
+        feed.write((head + "".join(lines)).encode())
     return Planted(
         path=path,
         rows=len(lines),

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 import pyarrow.parquet as pq
 
+from tcetl.atomic import AtomicFile
 from tcetl.demo.charts import draw
 from tcetl.demo.dag_runner import Airflow, DemoError, Results, run_airflow
 from tcetl.demo.outcome import Outcome, Step
@@ -47,6 +48,7 @@ def run_demo(out: Path, *, on_step: OnStep, feed: Path | None = None, seed_count
         ConfigError: *out* is not empty.
         FeedError: *feed* is none.
         DemoError: The emulator or Airflow did not start, or a DAG failed.
+        PublishError: Something cannot be written to *out*.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} is there already and not an empty directory", hint="name another one with --out")
@@ -85,9 +87,10 @@ class _Demo:
         with self._step("Report drawn"):
             charts = draw(outcome)
             outcome = replace(outcome, steps=[*self._steps], seconds=time.monotonic() - began)
-            outcome.report_path.write_text(render(outcome, charts), encoding="utf-8")
-        summary = msgspec.json.encode(outcome.to_json(), enc_hook=str)
-        outcome.summary_path.write_bytes(msgspec.json.format(summary))
+            with AtomicFile(outcome.report_path) as report:
+                report.write(render(outcome, charts).encode())
+        with AtomicFile(outcome.summary_path) as summary:
+            summary.write(msgspec.json.format(msgspec.json.encode(outcome.to_json(), enc_hook=str)))
         return outcome
 
     @contextmanager

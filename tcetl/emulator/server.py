@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
+import sqlite3
 import ssl
 import sys
 import tempfile
@@ -95,9 +97,13 @@ def _serve(
     tls: bool,
     seed: int,
 ) -> None:
-    instance = Instance(directory)
-    if seed:
-        instance.seed(next(owner for owner in OWNERS if owner.name == SOURCE), seed)
+    try:
+        instance = Instance(directory)
+        if seed:
+            instance.seed(next(owner for owner in OWNERS if owner.name == SOURCE), seed)
+    except sqlite3.OperationalError as error:
+        full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
+        raise OSError(errno.ENOSPC if full else errno.EIO, str(error), str(directory)) from error
     ca_file, server_file = issue(directory) if tls else (None, None)
     name = f"[{host}]" if ":" in host else host
     url = f"{'https' if tls else 'http'}://{name}:{listener.getsockname()[1]}/api"

@@ -4,11 +4,13 @@ import io
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, cast, runtime_checkable
 
+from tcetl.atomic import publish_errors
 from tcetl.errors import EmptyFeedError, FeedError
 from tcetl.feeds.decode import Decoder
 from tcetl.feeds.text import BLOCK_SIZE, foreign, text_blocks, text_pieces, unmarked_utf16
@@ -227,15 +229,26 @@ def _archive(location: str, opener: Opener, unpacking: Unpacking) -> Archive | N
 
 
 class Spooled:
-    """Opens a temporary copy of what can be read only once; the copy goes when nothing refers to this any more."""
+    """Opens a temporary copy of what can be read only once; the copy goes when nothing refers to this any more.
+
+    Raises:
+        PublishError: The copy cannot be written.
+    """
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         handle, name = tempfile.mkstemp(prefix="tcetl-feed-")
         self._path = Path(name)
         weakref.finalize(self, self._path.unlink, missing_ok=True)
-        with open(handle, "wb") as copy:  # noqa: PTH123 - the handle is open already
+        copy = open(handle, "wb")  # noqa: PTH123, SIM115 - the handle is open already
+        try:
             for chunk in chunks:
-                copy.write(chunk)
+                with publish_errors(self._path):
+                    copy.write(chunk)
+            with publish_errors(self._path):
+                copy.flush()
+        finally:
+            with suppress(OSError):  # closing flushes, and on a full disk that fails once more
+                copy.close()
 
     def __call__(self) -> BinaryIO:
         """Open the copy."""

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 import pyarrow as pa
 
+from tcetl.atomic import publish_errors
 from tcetl.errors import FeedError
 from tcetl.feeds.zipped import Zipped
 
@@ -98,9 +99,10 @@ def seekable(stream: BinaryIO) -> BinaryIO:
 
 
 def _copied(stream: BinaryIO) -> BinaryIO:
-    copy = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - it outlives this function
-    shutil.copyfileobj(stream, copy, 1 << 20)
-    copy.seek(0)
+    with publish_errors(tempfile.gettempdir()):
+        copy = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - it outlives this function
+        shutil.copyfileobj(stream, copy, 1 << 20)
+        copy.seek(0)
     return copy
 
 

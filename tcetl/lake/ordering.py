@@ -7,7 +7,6 @@ are one range, and stay in memory.
 import random
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +15,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tcetl.atomic import publish_errors
+from tcetl.atomic import closing_writes, publish_errors
 
 KEY: Final = ("owner_name", "type", "summary", "id")
 """What records are sorted by: their identity, in bytes of UTF-8; the id sets apart what should not be there twice."""
@@ -78,7 +77,7 @@ def _parted(
     paths = [folder / f"{number}.arrow" for number in range(len(bounds) + 1)]
     options = pa.ipc.IpcWriteOptions(compression="lz4")
     rows = 0
-    with ExitStack() as opened:
+    with closing_writes(folder) as opened:
         streams: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
         for batch in batches:
             keys = _keys(batch)
@@ -96,8 +95,6 @@ def _parted(
             rows += batch.num_rows
             if on_progress:
                 on_progress(rows)
-        with publish_errors(folder):
-            opened.close()
     return [paths[number] for number in sorted(streams)]
 
 

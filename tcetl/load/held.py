@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc
 
+from tcetl.atomic import closing_writes, publish_errors
 from tcetl.errors import ConfigError, InvalidValueError
 from tcetl.indicators import SEPARATOR, canonical
 from tcetl.load.run import Chunk, Run
@@ -80,15 +81,15 @@ class Held:
         self._folder = folder
         self._per_file = -(-chunks // _FILES) or 1
         self._writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
-        self._open = ExitStack()
+        self._open: ExitStack
         self._loaded = -1
         self._rows: dict[int, dict[str, list[dict[str, Any]]]] = {}
 
-    def __enter__(self) -> None:
+    @contextmanager
+    def writing(self) -> Iterator[None]:
         """Rows are added within the block, and read after it."""
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
+        with closing_writes(self._folder) as self._open:
+            yield
 
     def add(self, batch: pa.RecordBatch, index: pl.DataFrame) -> None:
         """Keep those rows of *batch* whose keys are in *index*, which has them hashed, each with its chunk."""
@@ -98,7 +99,8 @@ class Held:
         for number in np.unique(chunks // self._per_file).tolist():
             here = chunks // self._per_file == number
             part = batch.select(_KEPT.names).take(pa.array(rows[here]))
-            self._writer(number).write_batch(part.append_column(_CHUNK, pa.array(chunks[here], pa.int32())))
+            with publish_errors(self._folder):
+                self._writer(number).write_batch(part.append_column(_CHUNK, pa.array(chunks[here], pa.int32())))
 
     def _writer(self, number: int) -> pa.ipc.RecordBatchStreamWriter:
         if number not in self._writers:
@@ -145,7 +147,7 @@ def read_held(
     """
     with tempfile.TemporaryDirectory(prefix="tcetl-held-") as folder:
         held = Held(Path(folder), len(run.chunks))
-        with held:
+        with held.writing():
             _read(tc, run, coming, held, on_progress)
         yield held
 

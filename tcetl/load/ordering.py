@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from typing import Final
 import polars as pl
 import pyarrow as pa
 
-from tcetl.atomic import publish_errors
+from tcetl.atomic import closing_writes, publish_errors
 from tcetl.errors import LoadError
 from tcetl.load.records import COLUMNS
 
@@ -105,7 +105,7 @@ class _Runs(Ordered):
         self._path = path
         self._pieces: list[list[_Piece]] = []  # of every run
         number = 0
-        with ExitStack() as opened:
+        with closing_writes(path) as opened:
             writer = None
             for run in runs:
                 table, size = run.to_arrow(compat_level=_PLAIN), -(-run.height // _PIECES)
@@ -115,8 +115,6 @@ class _Runs(Ordered):
                 self._pieces.append(list(enumerate(run.select(KEYS).gather_every(size).rows(), number)))
                 number += len(self._pieces[-1])
                 self.rows += run.height
-            with publish_errors(path):
-                opened.close()
 
     def frames(self) -> Iterator[pl.DataFrame]:
         firsts = sorted(first for pieces in self._pieces for _, first in pieces)

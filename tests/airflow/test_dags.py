@@ -46,6 +46,8 @@ def results(emulator, home, tmp_path_factory):
         | {"conf": {"feed": str(feed)}, "connection": connection(emulator, password="not-the-secret-key")},
         "no owner": ingest | {"conf": {"feed": str(feed), "tc_owner": "No Such Owner"}},
         "html": ingest | {"conf": {"feed": str(folder / "page.html")}},
+        "empty": ingest | {"conf": {"feed": str(folder / "empty.csv")}},
+        "no column": ingest | {"conf": {"feed": str(folder / "colours.csv")}},
         "half": ingest | {"conf": {"feed": str(feed), "run_dir": str(folder / "half")}},
         "retry": {"dag_id": RETRY, "connection": fine, "conf": {"run_dir": str(folder / "half")}},
         "mapped": {
@@ -71,6 +73,8 @@ def results(emulator, home, tmp_path_factory):
     }
     (folder / "hits.csv").write_text("url,hits\nhttp://few.example.com/,3\nhttp://many.example.com/,5\n")
     (folder / "bad.csv").write_text("type,indicator\nAddress,not an address\nURL,nor a URL\n")
+    (folder / "empty.csv").write_text("")
+    (folder / "colours.csv").write_text("colour,size\nred,big\nblue,small\n")
     (folder / "page.html").write_text("<!DOCTYPE html><html><body>Please sign in</body></html>\n")
     return dict(zip(jobs, home.run(list(jobs.values())), strict=True))
 
@@ -153,7 +157,9 @@ def test_export_writes_a_line_for_each_indicator_in_each_format(results):
         ("half", "upload", "RejectedRecordsError: 3 of 5 records"),
         ("wrong key", "upload", "AuthenticationError: .*401.*secret key"),
         ("no owner", "upload", "OwnerNotFoundError: .*No Such Owner"),
-        ("html", "plan", "FeedError: .*HTML"),
+        ("html", "plan", r"FeedError: .*page\.html.*HTML"),
+        ("empty", "plan", r"FeedError: .*empty\.csv is empty"),
+        ("no column", "plan", r"FeedError: no column of .*colours\.csv .*: colour, size"),
         ("bulk disabled", "download", "BulkReportError: .*Silent Source"),
         ("unreachable", "download", r"ConnectionFailedError: .*127\.0\.0\.1:1"),
     ],

@@ -23,6 +23,7 @@ from tcetl.errors import (
     LoadError,
     NothingNewError,
     OwnerNotFoundError,
+    PublishError,
     RejectedRecordsError,
 )
 from tcetl.load import Run, plan
@@ -345,6 +346,24 @@ def test_bulk_download_of_an_owner_without_report(default_connection, tmp_path, 
     with pytest.raises(BulkReportError, match="Silent Source"):
         task.execute(context)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_downloads_to_a_full_disk_publish_nothing(default_connection, tmp_path, context, little_room):
+    default_connection.seed(default_connection.SOURCE, 3000)
+    whole = str(tmp_path / "whole")
+    result = ThreatConnectBulkDownloadOperator(task_id="d", lake=whole, run_now=True).execute(context)
+    out, lake = tmp_path / "out.csv", str(tmp_path / "lake")
+    tasks = [
+        ThreatConnectBulkDownloadOperator(task_id="bulk", lake=lake),
+        ThreatConnectRetrieveOperator(task_id="retrieve", lake=lake),
+        IndicatorExportOperator(task_id="export", dataset=result["dataset"], format="csv", out=str(out)),
+    ]
+    little_room(40_000)
+    for task in tasks:
+        with pytest.raises(PublishError, match=r"cannot write .*: File too large") as caught:
+            task.execute(context)
+        assert caught.value.hint
+    assert [path.name for path in tmp_path.iterdir()] == ["whole"]
 
 
 def test_retrieve_by_type_and_filter(default_connection, run_dir, tmp_path, context):

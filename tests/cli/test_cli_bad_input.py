@@ -241,3 +241,8 @@ def test_full_disk_at_publish(connection: dict[str, str], tc_emulator: Emulator,
     assert not tc_emulator.journal("/v2/batch", method="POST")
     again = tcetl("load", "feed.csv", "--run-dir", "run", "--json")
     assert json.loads(again.stdout)["succeeded"] == 500
+
+    for command in (["emulator", "--port", "0", "--seed", "5000", "--data-dir", "out"], ["demo", "--out", "demo"]):
+        full = tcetl(*command, room=40_000)
+        assert full.returncode == 1
+        assert f"{command[-1]}" in one_error(full)

@@ -3,7 +3,7 @@
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from fake_platform import indicators
 
 from tcetl.client import ThreatConnect
 from tcetl.client.batch import BatchSettings
+from tcetl.errors import PublishError
 from tcetl.load import Run, plan, submit
 from tcetl.load.diff import diff
 from tcetl.pipeline import preview_feed, preview_run
@@ -195,3 +196,15 @@ def test_nothing_is_written_anywhere(tc: ThreatConnect, tc_emulator: "Emulator",
     run = planned(tmp_path / "run", [("Host", "a.example")])
     shown = preview_run(run.path)
     assert (shown.jobs, shown.samples) == (1, [{"type": "Host", "hostName": "a.example"}])
+
+
+def test_a_full_disk_for_what_the_owner_holds(
+    tc: ThreatConnect, tmp_path: Path, little_room: Callable[[int], None]
+) -> None:
+    values = [("Host", f"h{n}.example") for n in range(200)]
+    loaded(tc, tmp_path / "a", values, max_records=1000)
+    run = planned(tmp_path / "b", values, max_records=1000)
+    little_room(2_000)
+    with pytest.raises(PublishError, match=r"tcetl-held-.*: File too large") as caught:
+        diff(tc, run)
+    assert caught.value.hint

@@ -7,7 +7,7 @@ import time
 import pytest
 from upath import UPath
 
-from tcetl.errors import FeedError
+from tcetl.errors import FeedError, PublishError
 from tcetl.feeds import open_feed
 from tcetl.feeds.sources import Fetching, FetchState, fetch
 from tcetl.feeds.sources.pinning import is_public, refuse_private
@@ -332,3 +332,11 @@ def test_through_a_proxy_names_are_its_business_and_addresses_are_not(web):
         with pytest.raises(FeedError, match="not on the public internet"):
             fetch(f"http://{host}/list.txt", how)
     assert [one.path for one in web.asked] == ["http://feeds.example/list.txt"]
+
+
+def test_a_full_disk_for_what_is_fetched(web, little_room):
+    web.serve("/list.txt", b"http://a.example/x\n" * 1000)
+    little_room(2_000)
+    with pytest.raises(PublishError, match=r"cannot write .*tcetl-feed-.*: File too large") as caught:
+        fetch(web.url("/list.txt"), OPEN)
+    assert caught.value.hint
