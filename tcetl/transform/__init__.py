@@ -3,7 +3,7 @@
 from tcetl.transform.allowlists import ACTIONS, RESERVED, AllowList, allow_list
 from tcetl.transform.as_groups import as_groups
 from tcetl.transform.associate import associate
-from tcetl.transform.columns import ColumnMap
+from tcetl.transform.column_map import ColumnMap
 from tcetl.transform.groups import GroupMap, NormalisedGroups, normalise_groups
 from tcetl.transform.labelling import label, label_table
 from tcetl.transform.last import transform_indicators

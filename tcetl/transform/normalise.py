@@ -12,7 +12,7 @@ from tcetl.errors import EmptyFeedError, FeedError, ReconciliationError
 from tcetl.feeds import Feed
 from tcetl.schema import FILE_OCCURRENCES, INDICATORS, empty_table
 from tcetl.transform.ahead import ahead
-from tcetl.transform.columns import ColumnMap
+from tcetl.transform.column_map import ColumnMap
 from tcetl.transform.exact import CHANGES
 from tcetl.transform.files import join_files
 from tcetl.transform.merge import in_feed_order, merge

@@ -8,7 +8,7 @@ import polars as pl
 from tcetl.feeds import PLACE, ROW
 from tcetl.transform import tlp
 from tcetl.transform.attributes import column_of
-from tcetl.transform.columns import ColumnMap
+from tcetl.transform.column_map import ColumnMap
 from tcetl.transform.further import FIELD, with_further
 from tcetl.transform.moments import WHAT as DATE
 from tcetl.transform.moments import begins_with_day, moments
