@@ -40,6 +40,7 @@ def moments(text: pl.Series, *, day_first: bool | None = None) -> pl.Series:
 
 def begins_with_day(text: pl.Series) -> bool | None:
     """Tell from the dates with slashes in *text* whether they begin with the day; None where they do not show it."""
+    text = text.filter(text.str.contains("/", literal=True))
     parts = text.to_frame("text").select(_SLASHED[0].cast(pl.Int8).alias("one"), _SLASHED[1].cast(pl.Int8).alias("two"))
     one, two = parts["one"].max(), parts["two"].max()
     if one is None or two is None or (one > 12) == (two > 12):  # type: ignore[operator]

@@ -90,7 +90,7 @@ class TableFeed:
             following = next(blocks, None)
             frame = None if carried or ahead else self._plain(block, line)
             if frame is not None:
-                line += block.count(b"\n")
+                line += frame.height
                 yield RawBatch(frame)
             else:
                 lines = carried + self._decoder.lines(block)
@@ -110,9 +110,7 @@ class TableFeed:
 
     def _plain(self, block: bytes, line: int) -> pl.DataFrame | None:
         """Return the block's frame, or None when it is not one well-formed record per line."""
-        if self.dialect.skip_initial_space or block.startswith((b"#", b"\n", b"\r")) or not block.endswith(b"\n"):
-            return None
-        if b"\n#" in block or b"\n\n" in block or b"\n\r\n" in block:
+        if self.dialect.skip_initial_space or not block.endswith(b"\n"):
             return None
         try:
             table = pa_csv.read_csv(
@@ -129,11 +127,11 @@ class TableFeed:
             return None
         frame = pl.from_arrow(table)
         assert isinstance(frame, pl.DataFrame)
-        first = self.columns[0]
-        if self.dialect.header and (frame[first] == first).any():
-            return None  # files were put together with their headers
         if frame.height != block.count(b"\n") or any("\n" in cell for cell in frame.row(-1)):
-            return None  # records span lines; or the last one goes on in the next block
+            return None  # lines are blank, or records span lines; or the last one goes on in the next block
+        first = frame[self.columns[0]]
+        if first.str.starts_with("#").any() or (self.dialect.header and (first == first.name).any()):
+            return None  # comments; or files were put together with their headers
         return frame.with_columns(pl.int_range(line, line + frame.height, dtype=pl.Int64).alias(ROW))
 
     def _batch(self, records: Sequence[Record], found: Records, line: int) -> RawBatch:
