@@ -159,26 +159,33 @@ class Directory:
 
 
 class Archive:
-    """A ZIP archive of several files as a `Folder`; *raw*, its bytes, are closed with the last that refers to this."""
+    """A ZIP archive of several files as a `Folder`: the one folder that it holds, or else itself.
+
+    *raw*, its bytes, are closed with the last that refers to this.
+    """
 
     def __init__(self, archive: Zipped, raw: BinaryIO, unpacking: Unpacking) -> None:
         self.location = archive.location
         self._archive = archive
         self._unpacking = unpacking
+        tops = {"".join(name.partition("/")[:2]) for name in archive.sizes}
+        self._top = tops.pop() if len(tops) == 1 else ""
         weakref.finalize(self, raw.close)
 
     def names(self) -> Sequence[str]:
         """Return the names of the files, sorted."""
-        return list(self._archive.sizes)
+        return [name.removeprefix(self._top) for name in self._archive.sizes]
 
     def file(self, name: str) -> Source:
         """Return one of the files."""
-        sizes = self._archive.sizes
-        if name not in sizes:
-            raise MissingError(f"archive {self.location} has no file '{name}'")
+        sizes, member = self._archive.sizes, f"{self._top}{name}"
+        if member not in sizes:
+            raise MissingError(f"archive {self.location} has no file '{member}'")
         # Each may take its share of the bytes that all may, so that those packed again stay within them too.
-        share = self._unpacking.max_bytes * sizes[name] // max(sum(sizes.values()), 1)
-        return Source(f"{self.location}/{name}", partial(self._open, name), replace(self._unpacking, max_bytes=share))
+        how = replace(
+            self._unpacking, max_bytes=self._unpacking.max_bytes * sizes[member] // max(sum(sizes.values()), 1)
+        )
+        return Source(f"{self.location}/{member}", partial(self._open, member), how)
 
     def _open(self, name: str) -> BinaryIO:
         with told(self.location):

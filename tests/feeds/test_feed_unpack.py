@@ -123,6 +123,21 @@ def test_members_of_one_format_are_one_feed_and_each_record_names_its_own(tmp_pa
     assert rows(path) == rows(path, format="misp") == 2
 
 
+@pytest.mark.parametrize("top", ["", "osint/"])
+def test_a_zipped_folder_is_what_that_folder_is(tmp_path, top):
+    uuid = "c37d49bb-2287-5087-b408-ce338bf8d71f"
+    event = b'{"Event": {"Attribute": [{"type": "domain", "value": "a.example", "to_ids": true}]}}'
+    manifest = b'{"%b": {"timestamp": "1"}}' % uuid.encode()
+    path = tmp_path / "feed.zip"
+    path.write_bytes(
+        zipped((f"{top}manifest.json", manifest), (f"{top}{uuid}.json", event), (f"{top}hashes.csv", b"x,y\n"))
+    )
+    feed = open_feed(path)
+    [batch] = feed.batches()
+    assert (feed.format, feed.name, feed.versions) == ("misp", "feed", {uuid: "1"})
+    assert batch.frame["_file"].to_list() == [f"{path}/{top}{uuid}.json"]
+
+
 def test_members_of_different_formats_are_no_feed_and_it_is_said_why(tmp_path):
     path = tmp_path / "feeds.zip"
     path.write_bytes(
