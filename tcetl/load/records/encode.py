@@ -2,13 +2,12 @@
 
 Rows are one struct column, encoded to JSON at once. polars writes a null as ``"key":null``, and the platform should not
 see keys that were never set, so those are cut out of the text afterwards. That is exact, not a heuristic: inside a JSON
-string a quote is always escaped, so a quote that follows a comma and stands before a letter begins a key, and
-``,"rating":null`` can only be the key itself.
+string a quote is always escaped, so ``,"rating":null`` can only be the key itself.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, cast
 
 import polars as pl
 import pyarrow as pa
@@ -22,8 +21,6 @@ Labels = Mapping[str, tuple[str, str]]
 """Security labels that the platform may have to make: name → color, description."""
 
 _COLOR: Final = re.compile("[0-9A-Fa-f]{6}")
-_NULLS: Final = r'(,"[A-Za-z0-9_ ]+":null)+'
-_LEADING_NULLS: Final = r'\{("[A-Za-z0-9_ ]+":null,)+'
 
 
 def labels_of(table: pa.Table | None) -> Labels:
@@ -46,11 +43,23 @@ def encode(keys: pl.DataFrame) -> pl.Series:
     """
     used = keys.select(key.name for key in keys if key.null_count() < keys.height)
     encoded = used.select(pl.struct(pl.all()).struct.json_encode().alias("json"))["json"]
-    if any(_begins_with_null(objects) for objects in (used, *_listed(used))):
-        encoded = encoded.str.replace_all(_LEADING_NULLS, "{")
-    if encoded.str.contains(":null", literal=True).any():  # looking is quicker than cutting
-        encoded = encoded.str.replace_all(_NULLS, "")
-    return encoded
+    if not encoded.str.contains(":null", literal=True).any():  # looking is quicker than cutting
+        return encoded
+    names = {key.name for key in used if key.has_nulls()}.union(*(_names(key.dtype) for key in used))
+    null = f'"(?:{"|".join(sorted(map(re.escape, names)))})":null'
+    if any(objects.to_series().has_nulls() for objects in (used, *_listed(used))):
+        encoded = encoded.str.replace_all(rf"\{{(?:{null},)+", "{")
+    return encoded.str.replace_all(f",{null}", "")
+
+
+def _names(kind: pl.DataType) -> Iterator[str]:
+    """The keys of the objects in columns of type *kind*."""
+    if isinstance(kind, pl.List):
+        yield from _names(cast("pl.DataType", kind.inner))
+    elif isinstance(kind, pl.Struct):
+        for field in kind.fields:
+            yield field.name
+            yield from _names(cast("pl.DataType", field.dtype))
 
 
 def _listed(keys: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -58,10 +67,6 @@ def _listed(keys: pl.DataFrame) -> Iterator[pl.DataFrame]:
     for key in keys:
         if isinstance(key.dtype, pl.List):
             yield key.explode(empty_as_null=False, keep_nulls=False).struct.unnest()
-
-
-def _begins_with_null(objects: pl.DataFrame) -> bool:
-    return objects.to_series().has_nulls()
 
 
 def moment(column: str, key: str) -> pl.Expr:
