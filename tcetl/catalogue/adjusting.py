@@ -9,7 +9,7 @@ from typing import Any, Final, TypedDict, TypeVar, Unpack
 
 import msgspec
 
-from tcetl.catalogue.definition import Allowed, Fading, FeedDefinition
+from tcetl.catalogue.definition import Allowed, Fading, FeedDefinition, Packed
 from tcetl.errors import FeedError
 from tcetl.transform import ACTIONS, ColumnMap, ScoreRule, label_name
 from tcetl.transform.vocabulary import TYPED_NAMES
@@ -31,6 +31,8 @@ class Adjusting(TypedDict, total=False):
         rating: Rating (0-5) for rows that bring none of their own.
         confidence: Confidence (0-100) for rows that bring none of their own.
         options: Options of the format's reader, beside the definition's.
+        member: The one file of an archive to read.
+        password_env: The environment variable that holds the archive's password.
         tags: Tags for every indicator, beside those that the definition gives.
         security_labels: Names of security labels for indicators and groups that bring none, such as ``TLP:AMBER``; in
             the place of those that the definition gives.
@@ -42,6 +44,8 @@ class Adjusting(TypedDict, total=False):
     """
 
     options: Mapping[str, Any]
+    member: str | None
+    password_env: str | None
     rating: float | None
     confidence: int | None
     tags: Sequence[str]
@@ -63,6 +67,10 @@ def adjust(definition: FeedDefinition, **said: Unpack[Adjusting]) -> FeedDefinit
     return msgspec.structs.replace(
         definition,
         options={**definition.options, **said.get("options", {})},
+        packed=Packed(
+            member=said.get("member") or definition.packed.member,
+            password_env=said.get("password_env") or definition.packed.password_env,
+        ),
         defaults=msgspec.structs.replace(
             defaults,
             rating=defaults.rating if rating is None else rating,

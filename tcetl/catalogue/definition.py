@@ -4,6 +4,7 @@ One TOML file per feed, whose name is the feed's. A user's own file is written j
 see docs/catalogue.md for every key.
 """
 
+import os
 import re
 from dataclasses import fields
 from datetime import timedelta
@@ -13,6 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from tcetl.errors import NOT_JSON, FeedError
+from tcetl.feeds import Unpacking
 from tcetl.transform import RESERVED, AllowList, ColumnMap, Decay, GroupMap, ScoreRule, allow_list, label_name
 
 Reaction = Literal["fail", "warn", "ignore"]
@@ -43,6 +45,24 @@ class Secret(_Part, frozen=True):
     signup: str
     header: str | None = None
     user: str | None = None
+
+
+class Packed(_Part, frozen=True):
+    """How an archive is read: the one ``member`` to read, and the variable that holds its password."""
+
+    member: str | None = None
+    password_env: str | None = None
+
+    def unpacking(self) -> Unpacking:
+        """Return it as the reader takes it.
+
+        Raises:
+            FeedError: The variable holds nothing.
+        """
+        password = os.environ.get(self.password_env) if self.password_env else None
+        if self.password_env and not password:
+            raise FeedError(f"the variable {self.password_env} holds no password", hint="set it to the archive's")
+        return Unpacking(member=self.member, password=password)
 
 
 class Defaults(_Part, frozen=True):
@@ -121,6 +141,7 @@ class FeedDefinition(_Part, frozen=True):
         every: How often it may be fetched, as the provider asks or as it makes sense, such as ``5m`` or ``1d``.
         format: One of :data:`tcetl.feeds.FORMATS`.
         options: Options of the format's reader.
+        packed: How it is unpacked, where it is an archive.
         secret: The key it takes to fetch it.
         allow_private: Whether its address may be one of your own network, and not on the public internet.
         columns: What its columns mean, as in :class:`tcetl.transform.ColumnMap`; found by their names where not given.
@@ -146,6 +167,7 @@ class FeedDefinition(_Part, frozen=True):
     format: str
     expect: Expect
     options: dict[str, Any] = {}
+    packed: Packed = Packed()
     secret: Secret | None = None
     allow_private: bool = False
     columns: dict[str, Any] = {}

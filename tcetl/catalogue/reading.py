@@ -116,7 +116,8 @@ def read(
         definition = _with_columns(definition, columns)
     functions = [as_transform(one) for one in (*definition.transforms, *transforms)]
     index = index_of(definition.url, definition.format)
-    fetched = fetch(definition.url, _with_key(definition, fetching), state=state, index=index)
+    unpacking = definition.packed.unpacking()
+    fetched = fetch(definition.url, _with_key(definition, fetching), state=state, unpacking=unpacking, index=index)
     if fetched.source is None:
         raise nothing_new(definition)
     memory = Memory(definition, state)

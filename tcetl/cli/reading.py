@@ -111,6 +111,15 @@ _ADJUSTING: Final = (  # by the keys of `tcetl.catalogue.Adjusting`
         metavar="NAME=VALUE",
         parser=_checked("option"),
     ),
+    option("member", str | None, None, help="The one file of an archive to read.", metavar="NAME"),
+    option(
+        "password_env",
+        str | None,
+        None,
+        "--archive-password-env",
+        help="The environment variable that holds the archive's password.",
+        metavar="VARIABLE",
+    ),
     option(
         "tags",
         list[str],

@@ -51,7 +51,7 @@ class JoinedFeed:
             if feed.format != self.format:
                 raise FeedError(
                     f"{feed.file} is of format {feed.format}, and the files before it are of format {self.format}",
-                    hint="read one by itself (of an archive: its member), or say the format that all are read by",
+                    hint="read one by itself (of an archive: --member NAME), or say the format that all are read by",
                 )
             if set(feed.columns) != set(self.columns):
                 raise FeedError(

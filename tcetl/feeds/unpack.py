@@ -185,7 +185,9 @@ def _zip(stream: BinaryIO, location: str, how: Unpacking) -> _Layer:
     if how.member is not None and how.member not in names:
         raise FeedError(f"archive {location} has no file '{how.member}'", hint=f"it has: {listed}")
     if how.member is None and len(names) != 1:
-        raise FeedError(f"archive {location} holds {len(names)} files", hint=f"name one as its member: {listed}")
+        raise FeedError(
+            f"archive {location} holds {len(names)} files", hint=f"name one: --member NAME; it has: {listed}"
+        )
     name = how.member or names[0]
     return _Layer(archive.open(name, how.password), lambda: archive.packed_size(name))
 

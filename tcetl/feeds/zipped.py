@@ -44,7 +44,10 @@ class Zipped:
         """
         info = self._archive.getinfo(name)
         if info.flag_bits & 1 and password is None:
-            raise FeedError(f"'{name}' in archive {self.location} is encrypted", hint="give its password")
+            raise FeedError(
+                f"'{name}' in archive {self.location} is encrypted",
+                hint="give its password: --archive-password-env VARIABLE",
+            )
         archive = self._aes() if info.compress_type == _AES else self._archive
         return cast(BinaryIO, archive.open(name, pwd=password.encode() if password else None))
 

@@ -56,8 +56,8 @@ def plan_feed(
         max_bytes: Most bytes in a batch job.
         on_progress: Told of stage ``read``, in rows.
         **adjusting: What the indicators get, and what is not to be loaded: ``rating``, ``confidence``, ``tags``,
-            ``security_labels``, ``allow``, ``scores``, ``decay``; and ``options`` of the format's reader. See
-            :class:`tcetl.catalogue.Adjusting`.
+            ``security_labels``, ``allow``, ``scores``, ``decay``; ``options`` of the format's reader, ``member`` and
+            ``password_env`` of an archive. See :class:`tcetl.catalogue.Adjusting`.
 
     Raises:
         FeedError: The feed is missing, empty, not a feed, or has no usable column.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import pyzipper
 from typer.testing import Result
 
 import tcetl.pipeline
@@ -177,6 +178,21 @@ def test_a_hint_names_the_option_that_mends_it(
     assert hint in refused.stderr
     if mend:
         assert tcetl("feed", "preview", name, *kind, *mend).exit_code == 0
+
+
+def test_an_archive_by_option(tcetl: Tcetl, tmp_path: Path) -> None:
+    with pyzipper.AESZipFile(tmp_path / "feeds.zip", "w", encryption=pyzipper.WZ_AES) as archive:
+        archive.setpassword(b"infected")
+        archive.writestr("a.txt", "192.0.2.1\n")
+        archive.writestr("b.csv", "url\nhttp://a.example.com/\n")
+    refused = tcetl("feed", "preview", "feeds.zip")
+    assert "--archive-password-env" in refused.stderr
+    options = ["--member", "b.csv", "--archive-password-env", "ZIP_PASSWORD"]
+    unset = tcetl("feed", "preview", "feeds.zip", *options)
+    assert (unset.exit_code, "ZIP_PASSWORD holds no password" in unset.stderr) == (1, True)
+    read = tcetl("feed", "preview", "feeds.zip", "--json", *options, env={"ZIP_PASSWORD": "infected"})
+    assert json.loads(read.stdout)["indicators"] == {"URL": 1}
+    assert "infected" not in read.output
 
 
 def test_columns_by_option(tcetl: Tcetl, tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ class FeedPlanOperator(ThreatConnectOperator):
         format: ``auto``, or a format that :func:`tcetl.feeds.open_feed` names.
         allow_private: Allow an address on your own network, not the public internet.
         options: Options of the format's reader, such as ``{"records": "/data/items"}``.
+        member: The one file of an archive to read.
+        password_env: The environment variable that holds the archive's password.
         columns: Columns by their role, such as ``{"value": "url", "also": {"ip": "Address"}}``; see
             :class:`tcetl.transform.ColumnMap`. All others are found by their names and values.
         state: File that remembers what was fetched; it moves on when the load has ended well.
@@ -57,6 +59,8 @@ class FeedPlanOperator(ThreatConnectOperator):
         "run_dir",
         "format",
         "options",
+        "member",
+        "password_env",
         "columns",
         "state",
         "rating",
@@ -81,6 +85,8 @@ class FeedPlanOperator(ThreatConnectOperator):
         format: str = "auto",  # noqa: A002 - the word users know
         allow_private: bool = False,
         options: Mapping[str, Any] | None = None,
+        member: str | None = None,
+        password_env: str | None = None,
         columns: Mapping[str, Any] | None = None,
         state: str | None = None,
         rating: float | None = None,
@@ -102,6 +108,8 @@ class FeedPlanOperator(ThreatConnectOperator):
         self.format = format
         self.allow_private = allow_private
         self.options = options
+        self.member = member
+        self.password_env = password_env
         self.columns = columns
         self.state = state
         self.rating = rating
@@ -130,6 +138,8 @@ class FeedPlanOperator(ThreatConnectOperator):
                 owner,
                 run_dir,
                 options=self.options or {},
+                member=self.member,
+                password_env=self.password_env,
                 columns=self.columns,
                 state=self.state,
                 rating=self.rating,
