@@ -15,10 +15,11 @@ from tcetl.transform.tlp import label_column
 
 _ROWS: Final = 65_536
 _PLACES: Final = {ROW: "row", POINTER: "pointer", FILE: "file"}
-_HASHES: Final = {  # where a hash stands in the lower-case summary of a File
-    "md5": r"(?:^|: )([0-9a-f]{32})(?: |$)",
-    "sha1": r"(?:^|: )([0-9a-f]{40})(?: |$)",
-    "sha256": r"(?:^|: )([0-9a-f]{64})$",
+# Digits of each hash and, by the length of the whole summary of a File (md5 : sha1 : sha256, of which some), its place.
+_HASHES: Final = {
+    "md5": (32, {32: 0, 75: 0, 99: 0, 142: 0}),
+    "sha1": (40, {40: 0, 75: 35, 107: 0, 142: 35}),
+    "sha256": (64, {64: 0, 99: 35, 107: 43, 142: 78}),
 }
 
 
@@ -47,8 +48,7 @@ class Tables:
             for name, default in defaults.items()
         ]
         if rows["type"][0] == "File":
-            lower = pl.col("summary").str.to_lowercase()
-            made += [lower.str.extract(pattern, 1).alias(name) for name, pattern in _HASHES.items()]
+            made += [_hash(digits, places).alias(name) for name, (digits, places) in _HASHES.items()]
         return [self._indicators(piece, tags, attributes) for piece in rows.with_columns(made).iter_slices(_ROWS)]
 
     def _indicators(self, frame: pl.DataFrame, tags: Sequence[str], attributes: Mapping[str, str]) -> pa.RecordBatch:
@@ -136,6 +136,12 @@ class Tables:
             _arrow(frame["raw"], pa.string()),
         ]
         return pa.StructArray.from_arrays(parts, fields=list(ORIGIN))
+
+
+def _hash(digits: int, places: Mapping[int, int]) -> pl.Expr:
+    summary = pl.col("summary")
+    place = summary.str.len_bytes().replace_strict(places, default=None, return_dtype=pl.UInt32)
+    return pl.when(place.is_not_null()).then(summary.str.slice(place, digits).str.to_lowercase())
 
 
 def _arrow(series: pl.Series, kind: pa.DataType) -> pa.Array:

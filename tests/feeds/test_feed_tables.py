@@ -105,6 +105,20 @@ def test_blank_lines_and_comments_are_no_rows_but_count_as_lines(tmp_path):
     assert values(path) == [(3, "http://a.example"), (6, "http://b.example")]
 
 
+def test_a_comment_as_wide_as_the_table_is_none_of_its_rows(tmp_path):
+    path = write(tmp_path, "url,n\nhttp://a.example/,1\n#http://b.example/,2\nhttp://c.example/,3\n")
+    rows, rejects, _ = read(path)
+    assert [(row["_row"], row["n"]) for row in rows] == [(2, "1"), (4, "3")]
+    assert rejects == []
+
+
+def test_a_lone_carriage_return_does_not_make_up_for_a_blank_line(tmp_path):
+    path = write(
+        tmp_path, "url,n\nhttp://a.example/,1\n\nhttp://b.example/,2\nhttp://c\r.example/,3\nhttp://d.example/,4\n"
+    )
+    assert [row for row, _ in values(path)] == [2, 4, 6]
+
+
 def test_ragged_rows_are_rejected_with_their_line(tmp_path):
     good = "".join(f"http://h{n}.example,{n},x\n" for n in range(20))
     path = write(

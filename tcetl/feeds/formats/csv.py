@@ -112,6 +112,8 @@ class TableFeed:
         """Return the block's frame, or None when it is not one well-formed record per line."""
         if self.dialect.skip_initial_space or not block.endswith(b"\n"):
             return None
+        if (returns := block.count(b"\r")) and returns != block.count(b"\r\n"):
+            return None  # which end lines for Arrow, and so could make up for blank ones
         try:
             table = pa_csv.read_csv(
                 pa.BufferReader(block),
