@@ -286,3 +286,29 @@ def test_a_run_in_a_store_is_retried_there() -> None:
     parent.rejects_text_path.write_text(edited)
     child = retry("memory://retry/run", "memory://retry/again")
     assert submit(FakePlatform(lambda index, record: None), child).succeeded == 1
+
+
+def test_dead_letters_that_nobody_changed_are_read_chunk_by_chunk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retrying = sys.modules["tcetl.load.retry"]
+    write_plan, most = retrying.write_plan, []
+
+    def watched(records: dict[str, Any], *arguments: Any, **options: Any) -> Run:
+        def seen(frames: Any) -> Any:
+            for frame in frames:
+                most.append(frame.height)
+                yield frame
+
+        return write_plan({kind: seen(frames) for kind, frames in records.items()}, *arguments, **options)
+
+    monkeypatch.setattr(retrying, "write_plan", watched)
+    parent = failed(hosts(30, *range(0, 30, 2)), tmp_path / "run")
+    streamed = rehearse(parent.path, tmp_path / "streamed", max_records=5)
+    assert sum(most) == 15
+    assert max(most) <= 4, "no more than a chunk of the parent's at once"
+
+    monkeypatch.setattr(retrying, "is_edited", lambda run: True)
+    held = rehearse(parent.path, tmp_path / "held", max_records=5)
+    assert [chunk.sha256 for chunk in streamed.chunks] == [chunk.sha256 for chunk in held.chunks]
+    assert streamed.counts == held.counts

@@ -60,7 +60,8 @@ SAVED: dict[str, Callable[[list[list[str]]], bytes]] = {
     "Excel, CSV UTF-8": lambda rows: saved(rows, encoding="utf-8-sig"),
     "Excel in Europe": lambda rows: saved(rows, encoding="utf-8-sig", separator=";"),
     "Excel, Unicode text": lambda rows: saved(rows, encoding="utf-16", separator="\t"),
-    "Excel for Mac": lambda rows: saved(rows, end="\r"),
+    # Python before 3.13 leaves a line feed unquoted where lines end otherwise; no spreadsheet does.
+    "Excel for Mac": lambda rows: saved(rows, end="\r", quoting=csv.QUOTE_ALL),
     "LibreOffice, all quoted": lambda rows: saved(rows, end="\n", quoting=csv.QUOTE_ALL),
     "UTF-16 without a mark": lambda rows: saved(rows, encoding="utf-16-le"),
     "columns in another order": lambda rows: saved([row[::-1] for row in rows]),
