@@ -157,6 +157,7 @@ def test_columns_of_a_load_stand_over_those_of_the_definition(tmp_path: Path) ->
         ({"scores": ["tag=c2"]}, "neither rating nor confidence"),
         ({"scores": ["tag=c2,rating=9"]}, "rating is 0 to 5"),
         ({"scores": ["rating=5"]}, "tag or a type"),
+        ({"scores": ["type=Url,rating=5"]}, "'Url', which is no indicator"),
         ({"scores": ["c2"]}, "c2"),
         ({"decay": "often"}, "no time span"),
         ({"decay": "30d,x"}, "floor"),

@@ -165,6 +165,7 @@ def test_further_indicators_of_a_row_are_rows_of_their_own(tmp_path: Path) -> No
     assert rows["b.example"]["origin"]["row"] == 2
     assert (reading.counts["rows_read"], reading.further, reading.rows) == (4, 2, 2)
     assert (reading.alarms, reading.unused) == ([], [])
+    assert reading.remarks == ["2 of the rows read are further indicators of others"]
 
 
 def test_columns_of_one_load_stand_over_those_that_are_declared(tmp_path: Path) -> None:

@@ -76,7 +76,9 @@ class Reading:
     @property
     def remarks(self) -> list[str]:
         """What a person should know of it: the alarms, then the notes."""
-        return [*(f"drift: {alarm.message}" for alarm in self.alarms), *self.notes]
+        drift = [f"drift: {alarm.message}" for alarm in self.alarms]
+        further = [f"{self.further:,} of the rows read are further indicators of others"] if self.further else []
+        return [*drift, *further, *self.notes]
 
 
 def read(

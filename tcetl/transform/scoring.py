@@ -11,6 +11,7 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
+from tcetl.indicators import TYPES
 from tcetl.schema import INDICATORS
 from tcetl.transform.normalise import Normalised
 
@@ -19,7 +20,7 @@ class ScoreRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Gives ``rating`` and ``confidence`` to indicators of ``type`` that are tagged ``tag``; None is any and no change.
 
     Raises:
-        ValueError: It says nothing, or a score is out of range.
+        ValueError: It says nothing, there is no such type, or a score is out of range.
     """
 
     tag: str | None = None
@@ -30,6 +31,8 @@ class ScoreRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def __post_init__(self) -> None:
         if self.tag is None and self.type is None:
             raise ValueError("a score needs a tag or a type that it is for")
+        if self.type is not None and self.type not in TYPES:
+            raise ValueError(f"a score is for type {self.type!r}, which is no indicator; there are {', '.join(TYPES)}")
         if self.rating is None and self.confidence is None:
             raise ValueError(f"the score for {self.tag or self.type!r} gives neither rating nor confidence")
         if self.rating is not None and not 0 <= self.rating <= 5:
