@@ -335,7 +335,7 @@ def test_a_refused_file_says_which_chunk_and_why(tmp_path: Path) -> None:
             raise ApiError("File size greater than allowable limit of 2000000", status=400)
 
     platform.before = fail
-    with pytest.raises(LoadError, match=r"chunk 0 was refused by job 1: File size greater .*max_bytes"):
+    with pytest.raises(LoadError, match=r"chunk 0 was refused by job 1: File size greater .*max-bytes"):
         submit(platform, run)
 
 
