@@ -163,7 +163,7 @@ class Run:
         path = locate(run_dir)
         try:
             plan = read_json(path / PLAN, Plan, hint="plan the load in a new directory")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise LoadError(f"{path} holds no planned load", hint="plan one there first") from None
         if plan.format > FORMAT:
             raise LoadError(f"{path} was planned by a newer tcetl (layout {plan.format})", hint="upgrade tcetl")

@@ -71,3 +71,9 @@ def test_a_source_that_is_no_record_is_nobodys(source: str) -> None:
     attributor = Attributor(names_of_indicators(["Host"], ["a.example"]))
     error = BatchError(code="0x1005", severity="Error", reason="no", message=None, source=source)
     assert attributor.attribute([error]) == [None]
+
+
+def test_a_file_is_no_run_directory(tmp_path: Path) -> None:
+    (tmp_path / "feed.csv").write_text("url\n")
+    with pytest.raises(LoadError, match=r"feed\.csv holds no planned load"):
+        Run.open(tmp_path / "feed.csv")
