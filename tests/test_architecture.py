@@ -14,7 +14,7 @@ import pytest
 REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "tcetl"
 
-FOUNDATION = {"schema", "config", "groups", "indicators", "atomic", "errors", "on_demand", "reasons"}
+FOUNDATION = {"ahead", "schema", "config", "groups", "indicators", "atomic", "errors", "on_demand", "reasons"}
 STAGES = {"client", "feeds", "transform", "catalogue", "load", "lake", "siem"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -23,15 +23,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "indicators": {"errors"},
     "config": {"errors"},
     "atomic": {"errors"},
+    "ahead": set(),
     "on_demand": set(),
     "reasons": set(),
     "client": {"schema", "config", "groups", "indicators", "errors", "on_demand", "reasons"},
     "feeds": {"schema", "groups", "indicators", "atomic", "errors", "reasons"},
-    "transform": {"schema", "indicators", "feeds", "errors"},
+    "transform": {"ahead", "schema", "indicators", "feeds", "errors"},
     "catalogue": {"feeds", "transform", "schema", "errors"},
     "load": {"client", "schema", "groups", "indicators", "atomic", "errors"},
     "lake": {"schema", "atomic", "errors"},
-    "siem": {"schema", "atomic", "errors"},
+    "siem": {"ahead", "schema", "atomic", "errors"},
     "pipeline": FOUNDATION | STAGES,
     "airflow": FOUNDATION | STAGES | {"pipeline"},
     "demo": FOUNDATION | STAGES | {"pipeline", "airflow", "emulator"},

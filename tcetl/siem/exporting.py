@@ -1,16 +1,17 @@
 """Writing indicators as a file of one format: counted, checked, and published whole or not at all."""
 
 import os
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
 
+from tcetl.ahead import ahead
 from tcetl.atomic import AtomicFile
 from tcetl.errors import ConfigError, PublishError
 from tcetl.siem.cef import Cef
@@ -20,8 +21,6 @@ from tcetl.siem.ndjson import Ndjson
 
 FORMATS: Final[Mapping[str, type[Format]]] = {"cef": Cef, "csv": Csv, "ndjson": Ndjson}
 """The formats by name; a further one is a module and a line here."""
-
-_THREADS: Final = 2  # more batches at once would cost memory and gain little: polars has threads of its own
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def export(
     truncated: Counter[str] = Counter()
     with AtomicFile(target) as file:
         file.write(encoder.header())
-        for rows, encoded in _encoded(batches, encoder):
+        for rows, encoded in ahead(partial(_encode, encoder=encoder), batches):
             file.write(encoded.text)
             read += rows
             written += encoded.written
@@ -97,23 +96,8 @@ def export(
     return ExportReport(target, format, written, dict(+skipped), dict(+truncated), file.size, file.sha256)
 
 
-def _encoded(batches: Iterable[pa.RecordBatch], encoder: Format) -> Iterator[tuple[int, Encoded]]:
-    """Rows and text of each batch, in order; a few batches are encoded at once, as polars runs without the GIL."""
-    ahead: deque[tuple[int, Future[Encoded]]] = deque()
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="export") as threads:
-        try:
-            for batch in batches:
-                ahead.append((batch.num_rows, threads.submit(_encode, batch, encoder)))
-                if len(ahead) > _THREADS:
-                    rows, encoded = ahead.popleft()
-                    yield rows, encoded.result()
-            for rows, encoded in ahead:
-                yield rows, encoded.result()
-        finally:
-            threads.shutdown(wait=True, cancel_futures=True)
-
-
-def _encode(batch: pa.RecordBatch, encoder: Format) -> Encoded:
+def _encode(batch: pa.RecordBatch, encoder: Format) -> tuple[int, Encoded]:
+    """Return the rows and the text of *batch*."""
     frame = pl.from_arrow(batch.select(encoder.columns))
     assert isinstance(frame, pl.DataFrame)  # a record batch never becomes a Series
-    return encoder.encode(frame)
+    return frame.height, encoder.encode(frame)

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+from tcetl.ahead import ahead
 from tcetl.feeds import FILE, PLACE, POINTER, ROW
-from tcetl.transform.ahead import ahead
 from tcetl.transform.attributes import JOINT, attribute_columns
 
 TAG_CELLS: Final = "\n"

@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from tcetl.ahead import ahead
 from tcetl.errors import EmptyFeedError, FeedError, ReconciliationError
 from tcetl.feeds import Feed
 from tcetl.schema import FILE_OCCURRENCES, INDICATORS, empty_table
-from tcetl.transform.ahead import ahead
 from tcetl.transform.column_map import ColumnMap
 from tcetl.transform.exact import CHANGES
 from tcetl.transform.files import join_files

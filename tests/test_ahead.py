@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tcetl.transform.ahead import ahead
+from tcetl.ahead import ahead
 
 
 def test_results_come_in_order_and_few_items_are_taken_ahead():
