@@ -34,9 +34,9 @@ _VALUE: Final = pl.col("value")
 class Settlement(NamedTuple):
     """What became of a frame's rows.
 
-    ``good`` has those that are indicators, with ``type`` and ``summary``, in no order; ``bad`` the others, with
-    ``code``, ``reason`` and ``hint``. ``changed`` has ``_row`` and ``change`` (a slug of `CHANGES`) for each thing that
-    a good row's value lost beside mere notation.
+    ``good`` has those that are indicators, with ``type`` and ``summary``; ``bad`` the others, with ``code``, ``reason``
+    and ``hint``. ``changed`` has ``_row`` and ``change`` (a slug of `CHANGES`) for each thing that a good row's value
+    lost beside mere notation. All keep the order of the rows.
     """
 
     good: pl.DataFrame
