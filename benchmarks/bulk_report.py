@@ -4,7 +4,8 @@
 
 The emulator makes the report. Each way runs in a process of its own, over HTTP (with the emulator on the same cores)
 and from a file, with a small report and with a large one. Seconds are wall time of the whole process, imports
-included; memory is the process's peak resident set. The ways take turns, and what counts is the ratio within each
+included; memory is the process's peak resident set. Modules have been compiled before, as they are wherever a package
+is installed. The ways take turns, and what counts is the ratio within each
 turn. At the end both ways' Parquet is compared. Progress goes to standard error, the result, as Markdown, to standard
 output.
 """
@@ -15,16 +16,15 @@ import os
 import platform
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
+
+from process import Measured, measure
 
 OWNER = "Demo Source"
 WAYS = ("tcetl", "pandas")
@@ -33,15 +33,6 @@ TARGETS = {"http": 6.0, "file": 8.0}
 MOST_MIB = 400
 GROWTH = 1.15  # peak of the large report over that of the small one that still counts as flat
 PANDAS_BYTES = 8_000  # memory that json + pandas take for one indicator, roughly
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One process: wall and CPU seconds, and its peak resident memory."""
-
-    seconds: float
-    cpu_seconds: float
-    peak_mib: float
 
 
 Results = dict[tuple[str, str], list[Measured]]
@@ -134,17 +125,10 @@ CHILDREN = {
 
 
 def run(name: str, out: Path, source: dict[str, str]) -> Measured:
-    """Run one child; its peak and times are the kernel's."""
+    """Run one child."""
     shutil.rmtree(out, ignore_errors=True)
-    command = [sys.executable, __file__, "--child", name, str(out)]
-    started = time.perf_counter()
-    with subprocess.Popen(command, env=os.environ | {"BENCHMARK_SOURCE": json.dumps(source)}) as process:
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - started
-    if process.returncode:
-        raise SystemExit(f"{name} ended with status {process.returncode}")
-    return Measured(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    where = {"BENCHMARK_SOURCE": json.dumps(source)}
+    return measure(__file__, "--child", name, str(out), compiled=out.parent / "compiled", **where)
 
 
 @contextmanager
@@ -191,11 +175,14 @@ def available_memory() -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
 
 
-def measure(count: int, data: Path, rounds: int) -> Results:
+def compare(count: int, data: Path, rounds: int) -> Results:
     """Every way over every source, by turns, *rounds* times; what the two ways wrote must be the same."""
     if available_memory() < count * PANDAS_BYTES:
         raise SystemExit(f"json + pandas need {count * PANDAS_BYTES / 2**30:.0f} GiB of memory for {count:,}")
     results: Results = {(way, source): [] for source, way in product(SOURCES, WAYS)}
+    with served(1_000, data) as where:
+        for way, source in results:
+            run(f"{way}-{source}", data / way, where)  # compiles what it imports
     with served(count, data) as where:
         size = Path(where["file"]).stat().st_size
         for number, (way, source) in product(range(1, rounds + 1), results):
@@ -273,7 +260,7 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory(prefix="tcetl-benchmark-", dir=arguments.data) as data:
         counts = (arguments.small, arguments.indicators)
-        measured = {count: measure(count, Path(data), arguments.rounds) for count in counts}
+        measured = {count: compare(count, Path(data), arguments.rounds) for count in counts}
     found = verdicts(*measured.values())
     print(table(measured), "\n")
     print("\n".join(f"- {'met' if met else '**missed**'}: {what}" for what, met in found), "\n")

@@ -13,15 +13,14 @@ import os
 import platform
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import dirty_feed
+from process import Measured, measure
 
 TARGET = 6.0
 MOST_MIB = 800
@@ -45,18 +44,10 @@ def per_row(feed: Path, out: Path) -> dict[str, Any]:
 WAYS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {"per_row": per_row, "tcetl": tcetl}
 
 
-def run(way: str, feed: Path, out: Path) -> tuple[float, float, float]:
-    """Run one way in a process of its own; return its seconds, CPU seconds and peak in MiB, as the kernel has them."""
+def run(way: str, feed: Path, out: Path) -> Measured:
+    """Run one way in a process of its own."""
     shutil.rmtree(out, ignore_errors=True)
-    compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    compiled["PYTHONPYCACHEPREFIX"] = str(out.parent / "compiled")
-    started = time.perf_counter()
-    with subprocess.Popen([sys.executable, __file__, "--child", way, str(feed), str(out)], env=compiled) as process:
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{way} ended with status {process.returncode}")
-    return time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    return measure(__file__, "--child", way, str(feed), str(out), compiled=out.parent / "compiled")
 
 
 def verify(data: Path) -> dict[str, Any]:
@@ -76,7 +67,7 @@ def main() -> int:
     """Measure; 0 when the targets are met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--repeat", type=int, default=1, help="runs of each; the median counts")
+    parser.add_argument("--repeat", type=int, default=1, help="runs of each, by turns; the median counts")
     parser.add_argument("--data", type=Path, default=Path(tempfile.gettempdir()) / "tcetl-feed", help="work folder")
     parser.add_argument("--child", nargs=3, metavar=("WAY", "FEED", "OUT"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -92,17 +83,19 @@ def main() -> int:
         dirty_feed.write(feed, arguments.rows)
     few = arguments.data / "few.csv"
     dirty_feed.write(few, 1000)
-    seconds: dict[str, float] = {}
-    cpu: dict[str, float] = {}
-    peak: dict[str, float] = {}
+    measured: dict[str, list[Measured]] = {way: [] for way in WAYS}
     for way in WAYS:
         run(way, few, arguments.data / way)  # which compiles
-        runs = [run(way, feed, arguments.data / way) for _ in range(arguments.repeat)]
-        seconds[way], cpu[way] = (statistics.median(one[at] for one in runs) for at in (0, 1))
-        peak[way] = max(one[2] for one in runs)
-        print(f"{way}: {seconds[way]:.1f} s, {cpu[way]:.1f} s of CPU, {peak[way]:,.0f} MiB", flush=True)
+    for way in [*WAYS] * arguments.repeat:  # by turns, so that a slow minute counts for both
+        one = run(way, feed, arguments.data / way)
+        measured[way].append(one)
+        print(f"{way}: {one.seconds:.1f} s, {one.cpu_seconds:.1f} s of CPU, {one.peak_mib:,.0f} MiB", flush=True)
     counts = verify(arguments.data)
-    ratio = seconds["per_row"] / seconds["tcetl"]
+    seconds = {way: statistics.median(one.seconds for one in measured[way]) for way in WAYS}
+    cpu = {way: statistics.median(one.cpu_seconds for one in measured[way]) for way in WAYS}
+    peak = {way: max(one.peak_mib for one in measured[way]) for way in WAYS}
+    turns = zip(measured["per_row"], measured["tcetl"], strict=True)
+    ratio = statistics.median(theirs.seconds / ours.seconds for theirs, ours in turns)
     print(
         f"\n{counts['rows_read']:,} rows ({feed.stat().st_size / 1e6:,.0f} MB): "
         f"{sum(counts['indicators'].values()):,} indicators, {counts['duplicates']:,} duplicates, "
