@@ -20,6 +20,7 @@ from tcetl.errors import FeedError
 from tcetl.feeds.zipped import Zipped
 
 ZIP: Final = b"PK\x03\x04"
+_EMPTY_ZIP: Final = b"PK\x05\x06"
 
 _DEEPEST: Final = 2  # a .zip in a .gz happens; what is packed three times over was made to waste time
 _GRACE: Final = 32 << 20  # bytes that may come out before the ratio is looked at: short texts repeat themselves
@@ -181,6 +182,8 @@ def _zip(stream: BinaryIO, location: str, how: Unpacking) -> _Layer:
     as_it_is = guard.outer is None and guard.layer.stream.seekable()
     archive = Zipped(guard.layer.stream if as_it_is else _copied(stream), location)
     names = list(archive.sizes)
+    if not names:
+        raise FeedError(f"archive {location} holds no files", hint="is the feed empty today?")
     listed = ", ".join(names[:20])
     if how.member is not None and how.member not in names:
         raise FeedError(f"archive {location} has no file '{how.member}'", hint=f"it has: {listed}")
@@ -221,4 +224,5 @@ _OPENERS: Final = (
     (b"\xfd7zXZ", _xz),
     (b"\x28\xb5\x2f\xfd", _zstd),
     (ZIP, _zip),
+    (_EMPTY_ZIP, _zip),
 )

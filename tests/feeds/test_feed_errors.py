@@ -24,6 +24,7 @@ from tcetl.feeds import open_feed
         (b"<?xml version='1.0'?><stix/>", "XML"),
         (b'{"indicator": []}', "holds no records"),
         (b"PK\x03\x04....", "damaged or ends early: File is not a zip file"),
+        (b"PK\x05\x06" + bytes(18), "holds no files"),
         (b"PAR1....", "Parquet"),
         (b"%PDF-1.7\n", "PDF"),
         (b"MZ\x90\x00", "a Windows program"),
