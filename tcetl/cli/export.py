@@ -14,7 +14,7 @@ app = typer.Typer()
 @app.command(
     **examples(
         "tcetl export lake indicators.cef --format cef",
-        "tcetl export lake/run_id=monday indicators.ndjson --format ndjson",
+        "tcetl export lake/v1/snapshot_date=2026-11-24/run=monday indicators.ndjson --format ndjson",
     )
 )
 def export(
