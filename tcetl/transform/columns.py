@@ -1,6 +1,6 @@
 """Which column of a feed means what, by its name or, where names say nothing, by its values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
@@ -20,6 +20,7 @@ _SAMPLE: Final = 500
 _MOSTLY: Final = 0.5  # share of a column's cells that must be indicators for it to be the value column
 # What says something about an indicator and may well consist of addresses, but of those of reports.
 _REMARKS: Final = frozenset((*words.DESCRIPTION_NAMES, *words.SOURCE_NAMES, *words.TAG_NAMES))
+_RANGE_ENDS: Final = frozenset({"end", "end_ip", "ip_end", "last_ip"})
 _REFERENCES: Final = 0.1  # distinct hosts per URL below which a column of URLs is one of links to reports
 
 
@@ -94,23 +95,30 @@ def left_over(sample: pl.DataFrame, taken: ColumnMap) -> list[str]:
     """Return the columns of *sample* that hold indicators as well, but of which *taken* takes nothing.
 
     Hosts do not count, unless the column is called so: names of malware (``win.example``) and of people are shaped like
-    them.
+    them. Nor do e-mail addresses, unless they are those of senders: beside something else, they are whom to complain
+    to; nor the last address of a range.
     """
     return [
         column
         for column in sample.columns
         if column not in {*PLACE, *taken.used()}
-        and plain_name(column) not in _REMARKS
+        and plain_name(column) not in _REMARKS | _RANGE_ENDS
         and not is_fingerprint(plain_name(column))
         and not _is_reference(sample, column)
-        and _share(sample, column, but=None if plain_name(column) in words.TYPED_NAMES else "Host") >= _MOSTLY
+        and _share(sample, column, but=_unlikely(plain_name(column))) >= _MOSTLY
     ]
+
+
+def _unlikely(name: str) -> set[str]:
+    """The types of indicators that a column of that plain *name* is not looked at for."""
+    host: set[str] = set() if name in words.TYPED_NAMES else {"Host"}
+    return host if "sender" in name else {*host, "EmailAddress"}
 
 
 def _stands_before(sample: pl.DataFrame, column: str | None) -> bool:
     """Tell whether an indicator, other than what may be a name, stands before *column* in a row."""
     before = sample.columns[: sample.columns.index(column)] if column else []
-    return any(_share(sample, name, but="Host") >= _MOSTLY for name in before if plain_name(name) not in _REMARKS)
+    return any(_share(sample, name, but={"Host"}) >= _MOSTLY for name in before if plain_name(name) not in _REMARKS)
 
 
 def _unusable(feed: Feed, sample: pl.DataFrame) -> FeedError:
@@ -133,10 +141,10 @@ def _any(sample: pl.DataFrame, column: str) -> bool:
     return any(_shape(cell) for cell in sample[column])
 
 
-def _share(sample: pl.DataFrame, column: str, *, but: str | None = None) -> float:
-    """Return the share of cells that are valid indicators, or lists of them, of any type *but* one."""
+def _share(sample: pl.DataFrame, column: str, *, but: Collection[str] = ()) -> float:
+    """Return the share of cells that are valid indicators, or lists of them, of any type *but* some."""
     cells = _cells(sample, column)
-    no = (None, but)
+    no = (None, *but)
     hits = sum(all(settle_one(part).type not in no for part in words.LISTED.split(cell.strip())) for cell in cells)
     return hits / max(len(cells), 1)
 

@@ -199,6 +199,8 @@ def test_columns_of_indicators_that_none_was_taken_from_are_noted(tmp_path):
     result = normalised(tmp_path, "ip,family,resolver,at,score\n" + rows, None)
     (note,) = result.notes
     assert "'resolver' holds indicators too" in note
+    network = "start,end,email\n192.0.2.0,192.0.2.255,abuse@isp.example\n"
+    assert normalised(tmp_path, network, None).notes == []  # the end of a range, and whom to complain to
     assert normalised(tmp_path, "ip,resolver\n192.0.2.1,198.51.100.1\n", ColumnMap(value="ip")).notes == []
 
 
