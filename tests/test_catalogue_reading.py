@@ -108,6 +108,22 @@ def test_a_warning_goes_along_with_what_was_read(tmp_path: Path) -> None:
     assert [(alarm.kind, alarm.reaction) for alarm in reading.alarms] == [("new_column", "warn")]
 
 
+def test_a_feed_of_which_nothing_is_usable_loads_nothing_and_is_fetched_again(tmp_path: Path) -> None:
+    wrong = "url,labels,severity,seen\nnothing,c2,low,\nnothing at all,c2,low,\n"
+    with pytest.raises(DriftError, match=r"mine has drifted: .*2 rows are refused, such as row 2: 'nothing' is no"):
+        plan_feed(declared(tmp_path, wrong), "O", tmp_path / "run", state=tmp_path / "feeds.state")
+    assert not (tmp_path / "feeds.state").exists()
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(DriftError, match=r"feed\.csv is not usable: .*2 rows"):
+        plan_feed(tmp_path / "feed.csv", "O", tmp_path / "run", columns={"value": "url"})
+
+    warned = read(declared(tmp_path, wrong, DEFINITION + '[alarms]\nnothing_usable = "warn"\n'), owner="O")
+    assert [alarm.kind for alarm in warned.alarms] == ["nothing_usable"]
+    assert warned.rejects.num_rows == 2
+    ours = "url,labels,severity,seen\nhttp://10.0.0.1/y,c2,low,\nnothing,c2,low,\n"
+    assert read(declared(tmp_path, ours), owner="O").alarms == []  # usable, but on an allow-list
+
+
 @pytest.mark.parametrize("body", ["<!DOCTYPE html><html><body>Sign in</body></html>", "", "   \n"])
 def test_a_login_page_or_an_empty_body_is_no_feed(tmp_path: Path, body: str) -> None:
     with pytest.raises(FeedError):

@@ -120,12 +120,14 @@ class Alarms(_Part, frozen=True):
         new_column: There is one that nobody has seen before.
         count: The feed says how many rows it has, and it has not.
         volume: Far fewer or far more rows than usual.
+        nothing_usable: There are rows, and none of them is anything that can be loaded.
     """
 
     missing_column: Reaction = "fail"
     new_column: Reaction = "warn"
     count: Reaction = "fail"
     volume: Reaction = "warn"
+    nothing_usable: Reaction = "fail"
 
 
 class FeedDefinition(_Part, frozen=True):

@@ -8,6 +8,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import polars as pl
+import pyarrow as pa
+
 from tcetl.catalogue.definition import PLACE, FeedDefinition, Reaction
 from tcetl.errors import FeedError
 
@@ -55,12 +58,28 @@ def examine_rows(
     return _alarms(definition, [*_count(rows, declared), *_volume(definition, rows, last)])
 
 
+def examine_rejects(definition: FeedDefinition, rejects: pa.Table) -> list[Alarm]:
+    """Return that there is nothing usable about a feed of which only *rejects* are left, unless that is to be ignored.
+
+    A row that was read, and then left out by a list, a transform or as a duplicate, is usable; so is, in its way, what
+    the feed's own standard does not mean to be loaded, as long as there is nothing but that.
+    """
+    rows = pl.DataFrame(rejects.select(["severity", "stage", "row", "reason"]))
+    refused = rows.filter(severity="error")
+    if refused.is_empty() or rows.filter(pl.col("severity") != "error", pl.col("stage") != "read").height:
+        return []
+    _, _, row, reason = refused.row(0)
+    message = f"nothing in it can be loaded: {refused.height:,} rows are refused, such as row {row}: {reason}"
+    return _alarms(definition, [("nothing_usable", message)])
+
+
 def refuse(definition: FeedDefinition, alarms: Collection[Alarm]) -> None:
     """Raise DriftError if any of *alarms* is to fail the load; the message names them all."""
     if fatal := [alarm for alarm in alarms if alarm.reaction == "fail"]:
         kinds = " and ".join(dict.fromkeys(alarm.kind for alarm in fatal))
+        what = f"feed {definition.name} has drifted" if definition.name else f"feed {definition.url} is not usable"
         raise DriftError(
-            f"feed {definition.name} has drifted: {'; '.join(alarm.message for alarm in fatal)}",
+            f"{what}: {'; '.join(alarm.message for alarm in fatal)}",
             hint=f'if that is right, correct its definition, or set {kinds} = "warn" under [alarms]',
         )
 

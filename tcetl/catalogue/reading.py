@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 
 from tcetl.catalogue.definition import FeedDefinition
-from tcetl.catalogue.drift import Alarm, examine_columns, examine_rows, refuse
+from tcetl.catalogue.drift import Alarm, examine_columns, examine_rejects, examine_rows, refuse
 from tcetl.catalogue.memory import Memory, nothing_new
 from tcetl.catalogue.prepared import Prepared
 from tcetl.errors import EmptyFeedError, FeedError
@@ -110,7 +110,7 @@ def read(
 
     Raises:
         NothingNewError: Nothing is new since what *state* knows: the provider says so, or lists no part that is.
-        DriftError: The feed is not as it should be, by an alarm that is set to fail.
+        DriftError: The feed is not as it should be, or nothing in it can be loaded, by an alarm that is set to fail.
         FeedError: It cannot be had or read, or its key is missing.
         TransformError: A transform cannot be found, failed, or returned what breaks a rule.
     """
@@ -161,11 +161,13 @@ def read(
     if not is_partial:
         stated = stated_records(feed.comments) if feed else None
         drifted += examine_rows(definition, reading.rows, declared=stated, last=memory.last_rows)
+    if groups and feed:
+        reading = _with_groups(reading, feed)
+    if not reading.indicators.num_rows and not reading.groups.num_rows:
+        drifted += examine_rejects(definition, reading.rejects)
     refuse(definition, drifted)
     memory.learn(feed, reading.rows, is_partial=is_partial)
     reading = replace(reading, alarms=drifted)
-    if groups and feed:
-        reading = _with_groups(reading, feed)
     labels = definition.security_labels
     return replace(reading, indicators=label(reading.indicators, labels), groups=label(reading.groups, labels))
 

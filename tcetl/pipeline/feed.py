@@ -61,7 +61,7 @@ def plan_feed(
 
     Raises:
         FeedError: The feed is missing, empty, not a feed, or has no usable column.
-        DriftError: A declared feed is not as it should be.
+        DriftError: A declared feed is not as it should be, or nothing in a feed can be loaded.
         NothingNewError: The provider says that nothing is new since the last load.
         LoadError: *run_dir* already holds a plan, or the plan cannot be written.
     """

@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from tcetl.ahead import ahead
-from tcetl.errors import EmptyFeedError, FeedError, ReconciliationError
+from tcetl.errors import EmptyFeedError, ReconciliationError
 from tcetl.feeds import Feed
 from tcetl.schema import FILE_OCCURRENCES, INDICATORS, empty_table
 from tcetl.transform.column_map import ColumnMap
@@ -161,12 +161,9 @@ def _settled(part: Part) -> tuple[Part, Settlement | None]:
 
 
 def _without_indicators(feed: Feed, rejected: Rejected, rows_read: int) -> Normalised:
-    """Return *feed* where it has nothing to settle because its own standard does not mean it to be loaded."""
+    """Return *feed* where it has nothing to settle."""
     if not rows_read:
         raise EmptyFeedError(f"feed file {feed.file} has a header but no rows", hint="is the feed empty today?")
-    if not all(map(_is_set_aside, rejected.tables)):
-        found = f"none of its {rows_read} rows could be read: {rejected.by_code}"
-        raise FeedError(f"feed file {feed.file} is not usable: {found}", hint="is this the feed you meant?")
     return Normalised(
         indicators=empty_table(INDICATORS),
         occurrences=empty_table(FILE_OCCURRENCES),
@@ -175,9 +172,3 @@ def _without_indicators(feed: Feed, rejected: Rejected, rows_read: int) -> Norma
         columns=ColumnMap(value=feed.columns[0]),
         notes=feed.notes,
     )
-
-
-def _is_set_aside(rejects: pa.Table) -> bool:
-    """Tell whether all of *rejects* are what the feed's own standard does not mean to be loaded as indicators."""
-    said = zip(rejects["stage"].to_pylist(), rejects["severity"].to_pylist(), strict=True)
-    return all(each == ("read", "info") for each in said)
