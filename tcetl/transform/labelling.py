@@ -7,7 +7,7 @@ import polars as pl
 import pyarrow as pa
 
 from tcetl.schema import SECURITY_LABELS
-from tcetl.transform.tlp import LABELS
+from tcetl.transform.cells.tlp import LABELS
 
 _GREY: Final = "808080"
 

@@ -12,17 +12,17 @@ from tcetl.ahead import ahead
 from tcetl.errors import EmptyFeedError, ReconciliationError
 from tcetl.feeds import Feed
 from tcetl.schema import FILE_OCCURRENCES, INDICATORS, empty_table
-from tcetl.transform.column_map import ColumnMap
-from tcetl.transform.exact import CHANGES
-from tcetl.transform.files import join_files
-from tcetl.transform.merge import in_feed_order, merge
+from tcetl.transform.columns.column_map import ColumnMap
+from tcetl.transform.merging.duplicates import in_feed_order, merge
+from tcetl.transform.merging.files import join_files
 from tcetl.transform.notes import Notes
 from tcetl.transform.parts import Part, Parts
 from tcetl.transform.rejecting import Rejected
-from tcetl.transform.settle import Settlement, settle
 from tcetl.transform.tables import Tables
 from tcetl.transform.user import Transform
 from tcetl.transform.user.dropped import DROPPED, reason_of, with_raw
+from tcetl.transform.values.exact import CHANGES
+from tcetl.transform.values.settle import Settlement, settle
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from tcetl.errors import FeedError
 from tcetl.feeds import Feed
-from tcetl.transform.column_map import ColumnMap
-from tcetl.transform.columns import left_over, map_columns
+from tcetl.transform.columns.column_map import ColumnMap
+from tcetl.transform.columns.finding import left_over, map_columns
 from tcetl.transform.notes import Notes
 from tcetl.transform.rows import Candidates
 from tcetl.transform.user import Transform

@@ -6,12 +6,12 @@ from typing import Final
 import polars as pl
 
 from tcetl.feeds import PLACE, ROW
-from tcetl.transform import tlp
-from tcetl.transform.attributes import column_of
-from tcetl.transform.column_map import ColumnMap
-from tcetl.transform.further import FIELD, with_further
-from tcetl.transform.moments import WHAT as DATE
-from tcetl.transform.moments import begins_with_day, moments
+from tcetl.transform.cells import tlp
+from tcetl.transform.cells.attributes import column_of
+from tcetl.transform.cells.further import FIELD, with_further
+from tcetl.transform.cells.moments import WHAT as DATE
+from tcetl.transform.cells.moments import begins_with_day, moments
+from tcetl.transform.columns.column_map import ColumnMap
 from tcetl.transform.notes import Notes
 from tcetl.transform.vocabulary import joined, text_of
 

@@ -8,10 +8,10 @@ import pyarrow as pa
 
 from tcetl.feeds import FILE, POINTER, ROW, Feed
 from tcetl.schema import FILE_OCCURRENCES, INDICATORS, ORIGIN, REJECTS, empty_table
-from tcetl.transform.attributes import attribute_column
+from tcetl.transform.cells.attributes import attribute_column
+from tcetl.transform.cells.tags import TOO_LONG, tag_column
+from tcetl.transform.cells.tlp import label_column
 from tcetl.transform.notes import Notes
-from tcetl.transform.tags import TOO_LONG, tag_column
-from tcetl.transform.tlp import label_column
 
 _ROWS: Final = 65_536
 _PLACES: Final = {ROW: "row", POINTER: "pointer", FILE: "file"}

@@ -14,9 +14,9 @@ from shared_feeds import FEEDS, needs_feeds
 from tcetl.errors import FeedError
 from tcetl.feeds import open_feed
 from tcetl.transform import Normalised, allow_list, normalise, screen
-from tcetl.transform.allowlists import AllowList, Rule
-from tcetl.transform.hosting import SERVICES
-from tcetl.transform.screening import listed
+from tcetl.transform.screening.allowlists import AllowList, Rule
+from tcetl.transform.screening.hosting import SERVICES
+from tcetl.transform.screening.screen import listed
 
 MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 VALUES = [

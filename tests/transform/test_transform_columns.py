@@ -14,7 +14,7 @@ from tcetl.feeds import open_feed
 from tcetl.pipeline import plan_feed
 from tcetl.schema import FILE_OCCURRENCES, INDICATORS
 from tcetl.transform import ColumnMap, normalise
-from tcetl.transform.moments import begins_with_day, moments
+from tcetl.transform.cells.moments import begins_with_day, moments
 
 MD5, SHA1 = "d41d8cd98f00b204e9800998ecf8427e", "da39a3ee5e6b4b0d3255bfef95601890afd80709"
 ROWS = [

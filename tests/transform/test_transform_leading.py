@@ -6,7 +6,7 @@ import pytest
 from tcetl.errors import FeedError
 from tcetl.feeds import open_feed
 from tcetl.transform import ColumnMap, normalise
-from tcetl.transform.leading import leading
+from tcetl.transform.columns.leading import leading
 from tcetl.transform.vocabulary import TYPED_NAMES, plain_name
 
 HOSTS = [f"h{n}.example" for n in range(20)]

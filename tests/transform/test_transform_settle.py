@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tcetl.transform.exact import CHANGES, settle_one
-from tcetl.transform.settle import settle
+from tcetl.transform.values.exact import CHANGES, settle_one
+from tcetl.transform.values.settle import settle
 
 VALUE = st.one_of(
     st.text(max_size=40),

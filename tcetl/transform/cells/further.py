@@ -5,7 +5,7 @@ from typing import Final
 import polars as pl
 
 from tcetl.feeds import ROW
-from tcetl.transform.column_map import ColumnMap
+from tcetl.transform.columns.column_map import ColumnMap
 from tcetl.transform.notes import Notes
 from tcetl.transform.vocabulary import NOTHING, joined
 

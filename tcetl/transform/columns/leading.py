@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from tcetl.transform.exact import settle_one
+from tcetl.transform.values.exact import settle_one
 
 _SAMPLE: Final = 200
 _FILLED: Final = 0.9  # of the share of valid cells that the best column has

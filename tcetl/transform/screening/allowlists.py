@@ -7,7 +7,7 @@ the names below it, anything else its equal.
 
 A list of hosts says nothing of URLs on them: malware on a popular host is still malware. Only ``urls_by_host`` makes a
 list speak of every URL on its hosts and addresses. And it says nothing of the tenants of a hosting service, whose names
-stand below the service's (see `tcetl.transform.hosting`).
+stand below the service's (see `tcetl.transform.screening.hosting`).
 
 Source: MISP warninglists, schema.json.
 """

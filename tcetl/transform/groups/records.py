@@ -11,9 +11,9 @@ import pyarrow as pa
 from tcetl.errors import FeedError
 from tcetl.feeds import FILE, POINTER, ROW, Feed
 from tcetl.schema import GROUPS, REJECTS, conform
-from tcetl.transform.moments import moments
+from tcetl.transform.cells.moments import moments
+from tcetl.transform.cells.tags import TOO_LONG, tag_column
 from tcetl.transform.notes import Notes
-from tcetl.transform.tags import TOO_LONG, tag_column
 from tcetl.transform.vocabulary import text_of
 
 _LONGEST_NAME: Final = 100

@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from tcetl.feeds import PLACE
-from tcetl.transform.exact import settle_one
+from tcetl.transform.values.exact import settle_one
 from tcetl.transform.vocabulary import HASH_NAMES, NOTHING, TYPED_NAMES, plain_name
 
 _SAMPLE: Final = 500

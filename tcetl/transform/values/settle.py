@@ -11,8 +11,8 @@ import polars as pl
 
 from tcetl.feeds import ROW
 from tcetl.indicators import TYPES
-from tcetl.transform.exact import HASH_LENGTH, Settled, settle_one
-from tcetl.transform.plain import OTHERS, URLS
+from tcetl.transform.values.exact import HASH_LENGTH, Settled, settle_one
+from tcetl.transform.values.plain import OTHERS, URLS
 from tcetl.transform.vocabulary import TYPE_WORDS, plain_name
 
 _TOUCHED: Final = r"(?i)^hxxps?[:\[({]|[\[({](?:[.:@]|dot|at)[^\w]|^[ \t\r\n]|[ \t\r\n]$"

@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from tcetl.errors import FeedError
 from tcetl.schema import INDICATORS
-from tcetl.transform.allowlists import AllowList, Rule, pattern
-from tcetl.transform.hosting import OWN, SERVICE
 from tcetl.transform.leaving_out import leave_out
 from tcetl.transform.normalise import Normalised
+from tcetl.transform.screening.allowlists import AllowList, Rule, pattern
+from tcetl.transform.screening.hosting import OWN, SERVICE
 
 CODE: Final = "allow-listed"
 """Code of an indicator that a list made drop."""

@@ -13,7 +13,7 @@ import polars as pl
 
 from tcetl.ahead import ahead
 from tcetl.feeds import FILE, PLACE, POINTER, ROW
-from tcetl.transform.attributes import JOINT, attribute_columns
+from tcetl.transform.cells.attributes import JOINT, attribute_columns
 
 TAG_CELLS: Final = "\n"
 """Joins the tag cells of rows that merged."""

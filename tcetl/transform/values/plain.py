@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from tcetl.indicators import FILE_ENDING
-from tcetl.transform.exact import LONGEST_VALUE
+from tcetl.transform.values.exact import LONGEST_VALUE
 
 _OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4: Final = rf"{_OCTET}(?:\.{_OCTET}){{3}}"

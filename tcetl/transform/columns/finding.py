@@ -9,11 +9,11 @@ from tcetl.errors import FeedError
 from tcetl.feeds import PLACE, Feed
 from tcetl.indicators import classify, refang
 from tcetl.transform import vocabulary as words
-from tcetl.transform.column_map import ColumnMap
-from tcetl.transform.exact import LONGEST_VALUE, settle_one
-from tcetl.transform.fingerprints import are_certificates, is_fingerprint, may_be_certificates, not_files
-from tcetl.transform.instead import filled_instead
-from tcetl.transform.leading import leading
+from tcetl.transform.columns.column_map import ColumnMap
+from tcetl.transform.columns.fingerprints import are_certificates, is_fingerprint, may_be_certificates, not_files
+from tcetl.transform.columns.instead import filled_instead
+from tcetl.transform.columns.leading import leading
+from tcetl.transform.values.exact import LONGEST_VALUE, settle_one
 from tcetl.transform.vocabulary import plain_name
 
 _SAMPLE: Final = 500

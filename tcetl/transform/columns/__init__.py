@@ -1,0 +1,1 @@
+"""Which column of a feed means what."""

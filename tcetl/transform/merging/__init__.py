@@ -1,0 +1,1 @@
+"""Rows that are one indicator become one."""
