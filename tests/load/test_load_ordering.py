@@ -15,7 +15,7 @@ from mixed import occurrences
 
 from tcetl.client.batch import BatchSettings
 from tcetl.errors import LoadError, PublishError, ReconciliationError
-from tcetl.load import Run, ordering, plan
+from tcetl.load import Run, plan, sortedruns
 from tcetl.load.ordering import ordered
 from tcetl.load.records import indicators as indicator_records
 from tcetl.schema import REJECTS
@@ -28,7 +28,7 @@ VALUES = st.tuples(st.sampled_from(["Host", "Email Subject", "EmailAddress", "Em
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs so small that a handful of records makes many."""
     monkeypatch.setattr(indicator_records, "_ROWS", 4)
-    monkeypatch.setattr(ordering, "_PIECES", 2)
+    monkeypatch.setattr(sortedruns, "_PIECES", 2)
 
 
 def made(batches: Iterable[pa.RecordBatch]) -> Iterator[pl.DataFrame]:
