@@ -10,46 +10,24 @@ changes by itself (see :mod:`tcetl.load.spreadsheet`) is taken as untouched or r
 """
 
 import hashlib
-from collections import Counter
+from collections.abc import Iterable, Iterator
 from io import BufferedReader
-from typing import Any, Final, cast
+from pathlib import Path
+from typing import Any, Final, NamedTuple, cast
 
-import msgspec
 import polars as pl
 
-from tcetl.errors import LoadError
+from tcetl.load.editedrows import NUMBER, EditedRows
 from tcetl.load.mend import REFUSALS, Named, mend
+from tcetl.load.mends import Mend
+from tcetl.load.misedits import Problems
 from tcetl.load.run import Run
-from tcetl.load.spreadsheet import LETTER, read_sheet, spoilt, untouched
-from tcetl.load.storage import RunPath, read_json, write_whole
+from tcetl.load.spreadsheet import LETTER, spoilt, untouched
+from tcetl.load.storage import RunPath
 
 _EDITABLE: Final = ("type", "summary", "record")
 _FIXED: Final = ("row", "code")  # what shows that a letter's number still stands beside its own row
 _COLUMNS: Final = [LETTER, *_FIXED, *_EDITABLE]
-_MENDS: Final = "mends.json"
-_BATCH: Final = 10_000
-_SHOWN: Final = 5
-
-
-class Mend(msgspec.Struct, frozen=True):
-    """One record that somebody changed: the number of its letter, and what it was and is called."""
-
-    letter: int
-    was: Named
-    now: Named
-
-
-def write_mends(path: RunPath, mends: list[Mend]) -> None:
-    """Keep in the new run at *path* what was changed for it."""
-    write_whole(path / _MENDS, msgspec.json.encode(mends))
-
-
-def read_mends(run: Run) -> list[Mend]:
-    """Return what was changed by hand before *run*, a retry, was planned."""
-    try:
-        return read_json(run.path / _MENDS, list[Mend], hint="restore it, or plan the retry in a new directory")
-    except FileNotFoundError:
-        return []
 
 
 def digest(path: RunPath) -> str:
@@ -65,117 +43,97 @@ def is_edited(run: Run) -> bool:
     return not run.rejects_text_path.exists() or digest(run.rejects_text_path) != run.report().rejects_sha256
 
 
-def apply_edits(run: Run, letters: pl.DataFrame, rejects: pl.DataFrame) -> tuple[pl.DataFrame, list[Mend]]:
-    """Return those of *letters* that ``rejects.csv`` of *run* still has, as they stand there now, and the changes.
+class Edited(NamedTuple):
+    """What became of some of a run's rejects.
+
+    Attributes:
+        kept: Those to send again, changed values in canonical form and in their records, with ``mend``: what was
+            changed (:class:`~tcetl.load.mends.Mend` as JSON), null where nothing was.
+        removed: Of each of the rejects, whether it could be sent again and is no more in the file.
+    """
+
+    kept: pl.DataFrame
+    removed: pl.Series
+
+
+def apply_edits(run: Run, rejects: Iterable[pl.DataFrame], folder: Path) -> Iterator[Edited]:
+    """Say of the rejects of *run*, some at a time, what ``rejects.csv`` makes of them.
+
+    What was said counts only when all is said: what is wrong with the file is raised at its end.
 
     Args:
         run: A finished load.
-        letters: Its dead letters (REJECTS and a column ``index``) whose records can be sent again.
-        rejects: All of its rejects, likewise; the others may be deleted, but not changed.
-
-    Returns:
-        The letters kept, in order, changed values in canonical form and in their records; and what was changed.
+        rejects: All of its rejects in order, in frames: REJECTS, their place as ``index``, and ``sendable``, whether
+            their records can be sent again; the others may be deleted, but not changed.
+        folder: Where the rows of the file lie meanwhile, sorted by the numbers of their letters.
 
     Raises:
         LoadError: The file cannot be read, has rows that are not this run's, or values that are no valid indicators.
     """
-    rows = _rows(run)
-    was = _texts(rejects).select(
-        LETTER,
+    problems = Problems(run)
+    rows = EditedRows(run, _COLUMNS, folder / "rows.arrow")
+    for letters in rejects:
+        yield _compare(letters, rows.until(letters["index"][-1] + 1), problems)
+    for row in rows.rest():
+        problems.add_unknown(row)
+    problems.raise_if_any()
+
+
+def _compare(letters: pl.DataFrame, rows: pl.DataFrame, problems: Problems) -> Edited:
+    """Hold *letters* against the *rows* that bear their numbers, or numbers before them that no letter has."""
+    was = _texts(letters).select(
+        NUMBER,
         "index",
         "kind",
-        pl.col("index").is_in(letters["index"].implode()).alias("sendable"),
+        "sendable",
         *(pl.col(name).alias(f"{name}_was") for name in (*_FIXED, *_EDITABLE)),
     )
-    known = rows.join(was, on=LETTER, how="left", maintain_order="left")
-    problems = _Problems(run)
+    known = rows.join(was, on=NUMBER, how="left", maintain_order="left")
     for row in known.filter(pl.col("index").is_null()).iter_rows(named=True):
-        problems.add(row, f"there is no dead letter {row[LETTER]!r}; rows cannot be added")
-    for row in known.filter(pl.col(LETTER).is_duplicated()).iter_rows(named=True):
+        problems.add_unknown(row)
+    known = known.filter(pl.col("index").is_not_null())
+    twice = known[NUMBER].is_duplicated()
+    for row in known.filter(twice).iter_rows(named=True):
         problems.add(row, f"letter {row[LETTER]} is there twice")
-    problems.raise_if_any()
 
-    kept = known.filter(pl.col("sendable"))
     differing = pl.any_horizontal(pl.col(name) != pl.col(f"{name}_was") for name in (*_FIXED, *_EDITABLE))
-    changed: list[dict[str, Any]] = []
-    for row in known.filter(differing).iter_rows(named=True):
-        if why := _misplaced(row) or _spoilt(row):
-            problems.add(row, why)
-        elif any(not _untouched(row, name) for name in _EDITABLE):
-            if row["sendable"]:
-                changed.append(row)
-            else:
-                problems.add(row, "it is no record to send again; mend it in its source and load that")
-    problems.raise_if_any()
-    _refuse_shuffled(changed, problems)
+    judged = (_judged(row, problems) for row in known.filter(~twice & differing).iter_rows(named=True))
+    mended = [row for row in judged if row is not None]
+    schema = pl.Schema({"index": letters.schema["index"], **dict.fromkeys((*_EDITABLE, "mend"), pl.String())})
+    update = pl.DataFrame(mended, schema=schema, orient="row")
+    there = letters["index"].is_in(known["index"].implode())
+    kept = letters.filter(there & letters["sendable"]).with_columns(mend=pl.lit(None, pl.String))
+    return Edited(kept.update(update, on="index"), letters["sendable"] & ~there)
 
-    mended: list[dict[str, Any]] = []
-    mends: list[Mend] = []
-    for row in changed:
+
+_Mended = tuple[int, str, str, str, str]
+"""The place of a letter, what its record is called now, the record, and the mend as JSON."""
+
+
+def _judged(row: dict[str, Any], problems: Problems) -> _Mended | None:
+    """What somebody made of the letter that *row* differs from; None if nothing, or nothing that can be used."""
+    if why := _misplaced(row) or _spoilt(row):
+        problems.add(row, why)
+    elif changed := [name for name in _EDITABLE if not _untouched(row, name)]:
+        if not row["sendable"]:
+            problems.add(row, "it is no record to send again; mend it in its source and load that")
+            return None
+        for name in changed:
+            problems.add_change(row, name)
         try:
-            name, record = _mended(row)
+            now, record = _mended(row)
         except REFUSALS as error:
             problems.add(row, str(error))
         else:
-            mended.append({"index": row["index"], **name._asdict(), "record": record})
-            mends.append(Mend(row["index"] + 1, Named(row["type_was"], row["summary_was"]), name))
-    problems.raise_if_any()
-    update = pl.DataFrame(mended, schema={"index": letters.schema["index"], **dict.fromkeys(_EDITABLE, pl.String)})
-    return letters.join(kept, on="index", how="semi", maintain_order="left").update(update, on="index"), mends
-
-
-class _Problems:
-    """Collects what is wrong with the file, by row, to tell all of it at once."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._found: list[tuple[int, str]] = []
-
-    def add(self, row: dict[str, Any], why: str) -> None:
-        self._found.append((row["line"], why))
-
-    def raise_if_any(self) -> None:
-        if self._found:
-            shown = [f"row {line}: {why}" for line, why in sorted(self._found)[:_SHOWN]]
-            more = len(self._found) - len(shown)
-            raise _unusable(self._run, "; ".join(shown) + (f"; and {more} more" if more else ""))
-
-
-def _unusable(run: Run, why: str) -> LoadError:
-    return LoadError(
-        f"{run.rejects_text_path} cannot be used: {why}",
-        hint="mend type and summary, or the record, of what the platform refused; or delete rows. To begin with it "
-        f"anew, delete the file and run: tcetl batch resume {run.path}",
-    )
-
-
-def _rows(run: Run) -> pl.DataFrame:
-    """The rows of the file as text, with the number that a spreadsheet gives them."""
-    schema = {"line": pl.Int64, **dict.fromkeys(_COLUMNS, pl.String)}
-    parts = [pl.DataFrame(schema=schema)]
-    try:
-        with run.rejects_text_path.open("rb") as stream:
-            batch: list[dict[str, Any]] = []
-            for line, cells in read_sheet(stream, _COLUMNS):
-                cells[LETTER] = cells[LETTER].removesuffix(".0").lstrip("0")
-                batch.append({"line": line} | cells)
-                if len(batch) == _BATCH:
-                    parts.append(pl.DataFrame(batch, schema=schema))
-                    batch = []
-            parts.append(pl.DataFrame(batch, schema=schema))
-    except FileNotFoundError:
-        raise LoadError(
-            f"{run.rejects_text_path} is gone", hint=f"put it back, or make it anew: tcetl batch resume {run.path}"
-        ) from None
-    except ValueError as error:
-        raise _unusable(run, str(error)) from error
-    return pl.concat(parts)
+            change = Mend(row["index"] + 1, Named(row["type_was"], row["summary_was"]), now)
+            return row["index"], now.type, now.summary, record, change.to_json()
+    return None
 
 
 def _texts(rejects: pl.DataFrame) -> pl.DataFrame:
     """*rejects* as the file holds them: all text, null and empty the same, each with the number of its letter."""
     return rejects.with_columns(
-        (pl.col("index") + 1).cast(pl.String).alias(LETTER),
+        (pl.col("index") + 1).cast(pl.Int64).alias(NUMBER),
         *(pl.col(name).cast(pl.String).fill_null("") for name in (*_FIXED, *_EDITABLE)),
     )
 
@@ -193,15 +151,6 @@ def _untouched(row: dict[str, Any], name: str) -> bool:
 def _spoilt(row: dict[str, Any]) -> str | None:
     found = (spoilt(row[name], row[f"{name}_was"]) for name in _EDITABLE if not _untouched(row, name))
     return next((why for why in found if why), None)
-
-
-def _refuse_shuffled(changed: list[dict[str, Any]], problems: _Problems) -> None:
-    """Refuse values that only changed places among rows: one column was sorted and the others were not."""
-    for name in ("summary", "record"):
-        moved = [row for row in changed if not _untouched(row, name)]
-        if len(moved) > 1 and Counter(row[name] for row in moved) == Counter(row[f"{name}_was"] for row in moved):
-            problems.add(moved[0], f"the column {name} was sorted without the others")
-    problems.raise_if_any()
 
 
 def _mended(row: dict[str, Any]) -> tuple[Named, str]:

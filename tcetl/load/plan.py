@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -114,7 +115,7 @@ def plan(
                 "association": association_records.records(joined),
                 "file": group_records.files(settled),
             },
-            rejects,
+            [rejects],
             run_dir,
             settings=settings,
             counts=counts,
@@ -127,7 +128,7 @@ def plan(
 
 def write_plan(
     records: Mapping[Kind, Iterable[pl.DataFrame]],
-    rejects: pa.Table,
+    rejects: Iterable[pa.Table],
     run_dir: AnyPath,
     *,
     settings: BatchSettings,
@@ -140,8 +141,8 @@ def write_plan(
 ) -> Run:
     """Write the plan of a load of *records* by kind, in :data:`tcetl.load.records.COLUMNS` and in the order to keep.
 
-    As `plan`, for records that are JSON already. *refusals* are those of whoever made them; *parent* is the run whose
-    records these were.
+    As `plan`, for records that are JSON already. *rejects* come some at a time; *refusals* are those of whoever made
+    the records; *parent* is the run whose records these were.
     """
     if not 1 <= max_records <= MAX_INDICATORS:
         raise LoadError(f"max_records is {max_records}", hint=f"use 1 to {MAX_INDICATORS}")
@@ -158,9 +159,12 @@ def write_plan(
         parts = ((kind, part) for kind in records for part in cut(records[kind], kind, *limits, refusals))
         chunks = list(_write_chunks(path, parts))
 
-        with replacing(path / "rejects.plan.parquet") as stream:
-            everything = pa.concat_tables([rejects.cast(schema.REJECTS), refusals.table()])
-            pq.write_table(everything, stream, compression="zstd")
+        with (
+            replacing(path / "rejects.plan.parquet") as stream,
+            pq.ParquetWriter(stream, schema.REJECTS, compression="zstd") as writer,
+        ):
+            for table in chain(rejects, [refusals.table()]):
+                writer.write_table(table.cast(schema.REJECTS))
         document = Plan(
             format=FORMAT,
             created_at=datetime.now(UTC),

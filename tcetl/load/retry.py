@@ -7,31 +7,14 @@ The new run is linked to its parent by path, and its counts begin where the pare
     parent: failed + unprocessed = child: rejected (removed by hand, unattributed) + duplicates + sent
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Final
-
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from tcetl import schema
 from tcetl.errors import LoadError
 from tcetl.load.chain import Link, read_link, write_link
-from tcetl.load.edits import Mend, apply_edits, digest, is_edited, write_mends
-from tcetl.load.plan import MAX_BYTES, MAX_RECORDS, WAVE_OF, write_plan
-from tcetl.load.records import COLUMNS, Kind
+from tcetl.load.edits import digest
+from tcetl.load.mends import write_mends
+from tcetl.load.owed import Owed, owed_by
+from tcetl.load.plan import MAX_BYTES, MAX_RECORDS, write_plan
 from tcetl.load.run import Run
 from tcetl.load.storage import AnyPath, RunPath, full_name, locate, make_folder
-
-REMOVED: Final = "removed"
-"""Code of a record whose dead letter somebody deleted, so that it is not sent again."""
-UNATTRIBUTED: Final = "unattributed"
-"""Code of a dead letter that names no record of ours, so that there is nothing to send again."""
-
-_ORIGIN: Final = [field.name for field in schema.ORIGIN]
-_NONE: Final = pl.DataFrame(schema.empty_table(schema.REJECTS)).with_row_index("index")
 
 
 def retry(
@@ -62,9 +45,9 @@ def retry(
         path, edited = _where(parent, new_run_dir), _digest(parent)
         if (begun := _begun(parent, path, edited)) is not None:
             return begun
-        owed = _owed(parent)
-        write_link(parent, Link(full_name(path), edited))
-        return _plan(parent, owed, path, max_records, max_bytes)
+        with owed_by(parent) as owed:
+            write_link(parent, Link(full_name(path), edited))
+            return _plan(parent, owed, path, max_records, max_bytes)
 
 
 def rehearse(run_dir: AnyPath, scratch: AnyPath, *, max_records: int = MAX_RECORDS, max_bytes: int = MAX_BYTES) -> Run:
@@ -76,8 +59,10 @@ def rehearse(run_dir: AnyPath, scratch: AnyPath, *, max_records: int = MAX_RECOR
         LoadError: The load is not finished, all of it was loaded, or the edits cannot be used or came too late.
     """
     parent = Run.open(run_dir)
-    begun = _begun(parent, _where(parent, None), _digest(parent))
-    return begun or _plan(parent, _owed(parent), locate(scratch), max_records, max_bytes)
+    if (begun := _begun(parent, _where(parent, None), _digest(parent))) is not None:
+        return begun
+    with owed_by(parent) as owed:
+        return _plan(parent, owed, locate(scratch), max_records, max_bytes)
 
 
 def _where(parent: Run, new_run_dir: AnyPath | None) -> RunPath:
@@ -110,121 +95,12 @@ def _begun(parent: Run, path: RunPath, edited: str) -> Run | None:
     return _own(path, parent)
 
 
-@dataclass(frozen=True)
-class _Owed:
-    """What becomes of the ``records`` that a load did not load; the frames are REJECTS and ``index``.
-
-    ``again`` are sent again; ``letters`` gives them by kind, in frames that follow each other in order.
-    """
-
-    records: int
-    again: int
-    letters: Mapping[Kind, Iterable[pl.DataFrame]]
-    removed: pl.DataFrame
-    twins: pl.DataFrame
-    nobodys: pl.DataFrame
-    mends: list[Mend]
-
-    @property
-    def counts(self) -> dict[str, Any]:
-        """What the new run's counts begin with."""
-        # Complaints beyond the platform's own counts, of a job as a whole for instance, stand for no record.
-        unattributed = max(self.records - self.again - self.removed.height - self.twins.height, 0)
-        rejected = {REMOVED: self.removed.height, UNATTRIBUTED: unattributed}
-        return {
-            "rows_read": self.again + self.removed.height + self.twins.height + unattributed,
-            "rejected": {code: count for code, count in rejected.items() if count},
-            "duplicates": self.twins.height,
-            "mended": len(self.mends),
-        }
-
-
-def _owed(parent: Run) -> _Owed:
-    owed = _edited(parent) if is_edited(parent) else _as_it_was(parent)
-    if not (owed.again or owed.removed.height):
-        what = "all of its dead letters name no record" if owed.nobodys.height else "all its records were loaded"
-        raise LoadError(f"{parent.path} has nothing to retry: {what}", hint=f"see {parent.report().rejects_path}")
-    return owed
-
-
-def _as_it_was(parent: Run) -> _Owed:
-    """What *parent* owes where nobody changed its dead letters, which are in the order of its chunks already."""
-    again = 0
-    places: dict[Kind, list[int]] = {kind: [] for kind in WAVE_OF}
-    nobodys = [_NONE]
-    with _dead_letters(parent) as (count, read):
-        for number in range(count):
-            lost = _lost(read(number))
-            letters = _sendable(lost)
-            if letters.height:
-                again += letters.height
-                places[letters["kind"][0]].append(number)
-            nobodys.append(lost.filter(pl.col("record").is_null()))
-    report = parent.report()
-    return _Owed(
-        records=report.failed + report.unprocessed,
-        again=again,
-        letters={kind: _read_letters(parent, numbers) for kind, numbers in places.items()},
-        removed=_NONE,
-        twins=_NONE,
-        nobodys=pl.concat(nobodys),
-        mends=[],
-    )
-
-
-def _edited(parent: Run) -> _Owed:
-    """What *parent* owes by its dead letters as somebody left them; all of these are held in memory meanwhile."""
-    report = parent.report()
-    with parent.rejects_path.open("rb") as stream:
-        rejects = pl.read_parquet(stream).with_row_index("index")
-    lost = _lost(rejects)
-    letters = _sendable(lost)
-    kept, mends = apply_edits(parent, letters, rejects)
-    again = kept.unique(["kind", "type", "summary", "xid"], keep="first", maintain_order=True)
-    return _Owed(
-        records=report.failed + report.unprocessed,
-        again=again.height,
-        letters={kind: [again.filter(kind=kind)] for kind in WAVE_OF},
-        removed=letters.join(kept, on="index", how="anti"),
-        twins=kept.join(again, on="index", how="anti"),
-        nobodys=lost.filter(pl.col("record").is_null()),
-        mends=mends,
-    )
-
-
-@contextmanager
-def _dead_letters(parent: Run) -> Iterator[tuple[int, Callable[[int], pl.DataFrame]]]:
-    """How many row groups the rejects of *parent* have, each of one chunk or none, and what reads one."""
-    with parent.rejects_path.open("rb") as stream, pq.ParquetFile(stream) as file:
-        yield file.num_row_groups, lambda number: pl.DataFrame(file.read_row_group(number)).with_row_index("index")
-
-
-def _read_letters(parent: Run, numbers: list[int]) -> Iterator[pl.DataFrame]:
-    with _dead_letters(parent) as (_, read):
-        for number in numbers:
-            yield _sendable(_lost(read(number)))
-
-
-def _lost(rejects: pl.DataFrame) -> pl.DataFrame:
-    return rejects.filter(severity="error").filter(pl.col("chunk").is_not_null())
-
-
-def _sendable(lost: pl.DataFrame) -> pl.DataFrame:
-    return lost.filter(pl.col("record").is_not_null())
-
-
-def _plan(parent: Run, owed: _Owed, path: RunPath, max_records: int, max_bytes: int) -> Run:
+def _plan(parent: Run, owed: Owed, path: RunPath, max_records: int, max_bytes: int) -> Run:
     make_folder(path)
     write_mends(path, owed.mends)
     return write_plan(
-        {kind: _records(letters) for kind, letters in owed.letters.items()},
-        pa.concat_tables(
-            [
-                _set_aside(owed.removed, REMOVED, "load", "deleted from the dead letters before the retry"),
-                _set_aside(owed.nobodys, UNATTRIBUTED, "load", "names no record with certainty"),
-                _set_aside(owed.twins, "duplicate", "duplicate", "mended to the same value as another record"),
-            ]
-        ),
+        owed.letters,
+        owed.aside,
         path,
         settings=parent.settings,
         counts=owed.counts,
@@ -247,22 +123,3 @@ def _own(path: RunPath, parent: Run) -> Run:
     if run.plan.parent != full_name(parent.path):
         raise LoadError(f"{path} already holds another load", hint="retry in a new directory")
     return run
-
-
-def _records(letters: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    for frame in letters:
-        rows = frame.rename({"record": "json"}).sort("type", "summary", "xid")
-        yield rows.with_columns(origin=pl.struct(_ORIGIN)).select(COLUMNS)
-
-
-def _set_aside(letters: pl.DataFrame, code: str, stage: str, why: str) -> pa.Table:
-    """*letters* as rejects of the new run, which say what they were refused for in the old one."""
-    rows = letters.with_columns(
-        reason=pl.format("{} (before: {} {})", pl.lit(why), "code", "reason"),
-        code=pl.lit(code),
-        stage=pl.lit(stage),
-        severity=pl.lit("info"),
-        chunk=pl.lit(None, pl.Int32),
-        batch_id=pl.lit(None, pl.Int64),
-    ).drop("index")
-    return pa.Table.from_batches(schema.conform(rows.to_arrow().to_batches(), schema.REJECTS), schema.REJECTS)

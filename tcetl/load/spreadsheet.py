@@ -80,12 +80,13 @@ def read_sheet(stream: IO[bytes], wanted: list[str]) -> Iterator[tuple[int, dict
         names, separator = _header(first)
         if missing := [name for name in wanted if name not in names]:
             raise ValueError(f"it has no column {', '.join(missing)}" if first.strip() else "it is empty")
+        places = [(name, max(at for at, given in enumerate(names) if given == name)) for name in wanted]
         for number, cells in enumerate(csv.reader(lines, delimiter=separator, strict=True), start=2):
             if any(cells):
                 if len(cells) > len(names) and any(cells[len(names) :]):
                     raise ValueError(f"row {number} has more cells than the header has names")
-                row = dict.fromkeys(names, "") | dict(zip(names, cells, strict=False))
-                yield number, {name: _unguarded(row[name]) for name in wanted}
+                cells.extend([""] * (len(names) - len(cells)))
+                yield number, {name: _unguarded(cells[place]) for name, place in places}
     except UnicodeDecodeError as error:
         raise ValueError("it is neither UTF-8 nor UTF-16; save it as 'CSV UTF-8'") from error
     except csv.Error as error:

@@ -308,7 +308,7 @@ def test_dead_letters_that_nobody_changed_are_read_chunk_by_chunk(
     assert sum(most) == 15
     assert max(most) <= 4, "no more than a chunk of the parent's at once"
 
-    monkeypatch.setattr(retrying, "is_edited", lambda run: True)
+    monkeypatch.setattr("tcetl.load.owed.is_edited", lambda run: True)
     held = rehearse(parent.path, tmp_path / "held", max_records=5)
     assert [chunk.sha256 for chunk in streamed.chunks] == [chunk.sha256 for chunk in held.chunks]
     assert streamed.counts == held.counts
