@@ -14,7 +14,18 @@ import pytest
 REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "tcetl"
 
-FOUNDATION = {"ahead", "schema", "config", "groups", "indicators", "atomic", "errors", "on_demand", "reasons"}
+FOUNDATION = {
+    "ahead",
+    "schema",
+    "config",
+    "groups",
+    "indicators",
+    "atomic",
+    "errors",
+    "on_demand",
+    "reasons",
+    "sorted_runs",
+}
 STAGES = {"client", "feeds", "transform", "catalogue", "load", "lake", "siem"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -24,14 +35,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"errors"},
     "atomic": {"errors"},
     "ahead": set(),
+    "sorted_runs": {"atomic"},
     "on_demand": set(),
     "reasons": set(),
     "client": {"schema", "config", "groups", "indicators", "errors", "on_demand", "reasons"},
     "feeds": {"schema", "groups", "indicators", "atomic", "errors", "reasons"},
     "transform": {"ahead", "schema", "indicators", "feeds", "errors"},
     "catalogue": {"feeds", "transform", "schema", "errors"},
-    "load": {"client", "schema", "groups", "indicators", "atomic", "errors"},
-    "lake": {"schema", "atomic", "errors"},
+    "load": {"client", "schema", "groups", "indicators", "atomic", "errors", "sorted_runs"},
+    "lake": {"schema", "atomic", "errors", "sorted_runs"},
     "siem": {"ahead", "schema", "atomic", "errors"},
     "pipeline": FOUNDATION | STAGES,
     "airflow": FOUNDATION | STAGES | {"pipeline"},

@@ -111,8 +111,7 @@ class Dataset:
                 hint=f"known are {', '.join(INDICATORS.names)}",
             )
         self.verify()
-        schema = INDICATORS if columns is None else pa.schema([INDICATORS.field(c) for c in columns])
-        return self._read(schema)
+        return self._read(INDICATORS if columns is None else _some_of(columns))
 
     def batches_in_order(
         self, columns: Sequence[str] | None = None, *, on_progress: Callable[[int], None] | None = None
@@ -130,7 +129,8 @@ class Dataset:
         """
         names = list(columns or INDICATORS.names)
         needed = list(dict.fromkeys([*names, *KEY]))
-        return (batch.select(names) for batch in in_order(lambda: self.batches(needed), on_progress))
+        ordered = in_order(self.batches(needed), _some_of(needed), on_progress)
+        return (batch.select(names) for batch in ordered)
 
     def _read(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         with self._opened() as streams:
@@ -148,6 +148,10 @@ class Dataset:
 
 
 _AGAIN: Final = "publish the run again"
+
+
+def _some_of(columns: Sequence[str]) -> pa.Schema:
+    return pa.schema([INDICATORS.field(name) for name in columns])
 
 
 def write_manifest(dataset: Dataset) -> bytes:

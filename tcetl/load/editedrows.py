@@ -10,8 +10,8 @@ import polars as pl
 from tcetl.errors import LoadError
 from tcetl.load.misedits import unusable
 from tcetl.load.run import Run
-from tcetl.load.sortedruns import SortedRuns
 from tcetl.load.spreadsheet import LETTER, read_sheet
+from tcetl.sorted_runs import SortedRuns
 
 NUMBER: Final = "number"
 """Column of the number of a letter."""

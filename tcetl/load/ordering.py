@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from tcetl.errors import LoadError
-from tcetl.load.sortedruns import SortedRuns
+from tcetl.sorted_runs import SortedRuns
 
 KEYS: Final = ["type", "summary"]
 """The identity of an indicator in its owner, by which records are sorted."""

@@ -17,7 +17,7 @@ from tcetl.load.edits import apply_edits, is_edited
 from tcetl.load.plan import WAVE_OF
 from tcetl.load.records import COLUMNS, Kind
 from tcetl.load.run import Run
-from tcetl.load.sortedruns import SortedRuns
+from tcetl.sorted_runs import SortedRuns
 
 REMOVED: Final = "removed"
 """Code of a record whose dead letter somebody deleted, so that it is not sent again."""

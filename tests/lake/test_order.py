@@ -23,13 +23,12 @@ def shuffled(rows: int, seed: int) -> list[pa.RecordBatch]:
 
 
 @pytest.fixture
-def many_ranges(monkeypatch):
+def many_runs(monkeypatch):
     monkeypatch.setattr(ordering, "_ROWS", 40)
-    monkeypatch.setattr(ordering, "_SAMPLE", 5)
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_same_indicators_make_the_same_file(tmp_path, many_ranges, name):
+def test_the_same_indicators_make_the_same_file(tmp_path, many_runs, name):
     written = set()
     for seed in range(2):
         dataset = publish(shuffled(500, seed), tmp_path / "lake", run_id=str(seed))
@@ -38,7 +37,7 @@ def test_the_same_indicators_make_the_same_file(tmp_path, many_ranges, name):
     assert len(written) == 1
 
 
-def test_ranges_do_not_show(tmp_path, monkeypatch, many_ranges):
+def test_runs_do_not_show(tmp_path, monkeypatch, many_runs):
     dataset = publish(shuffled(500, 1), tmp_path, run_id="r")
     seen = []
     parted = pa.Table.from_batches(dataset.batches_in_order(on_progress=seen.append))
@@ -49,7 +48,7 @@ def test_ranges_do_not_show(tmp_path, monkeypatch, many_ranges):
     assert parted.equals(pa.Table.from_batches(shuffled(500, 1)).sort_by([(key, "ascending") for key in ordering.KEY]))
 
 
-def test_columns_come_in_the_order_asked_for_and_no_others(tmp_path, many_ranges):
+def test_columns_come_in_the_order_asked_for_and_no_others(tmp_path, many_runs):
     dataset = publish(shuffled(200, 1), tmp_path, run_id="r")
     table = pa.Table.from_batches(dataset.batches_in_order(["tags", "summary"]))
     assert table.column_names == ["tags", "summary"]
@@ -64,19 +63,18 @@ def test_no_rows(tmp_path):
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.text(max_size=3), st.text(max_size=3)), max_size=60, unique=True))
-def test_the_order_is_that_of_utf_8(tmp_path, many_ranges, names):
+def test_the_order_is_that_of_utf_8(tmp_path, many_runs, names):
     rows = [record(1) | {"type": "Mutex", "owner_name": f"o{owner}", "summary": text} for owner, text in names]
     rows = [row for row in rows if "\0" not in row["owner_name"]]
     table = pa.Table.from_pylist(rows, INDICATORS)
-    read = list(ordering.in_order(lambda: iter(table.to_batches(max_chunksize=7))))
+    read = list(ordering.in_order(table.to_batches(max_chunksize=7), INDICATORS))
     found = [(row["owner_name"], row["summary"]) for batch in read for row in batch.to_pylist()]
     names = [(row["owner_name"], row["summary"]) for row in rows]
     assert found == sorted(names, key=lambda name: [part.encode() for part in name])
 
 
-def test_memory_holds_a_range_however_many_rows(tmp_path, monkeypatch):
+def test_memory_holds_a_run_however_many_rows(tmp_path, monkeypatch):
     monkeypatch.setattr(ordering, "_ROWS", 2_000)
-    monkeypatch.setattr(ordering, "_SAMPLE", 5)
     monkeypatch.setattr("tcetl.lake.dataset._BATCH_ROWS", 500)
 
     def peak(rows: int) -> int:
@@ -86,7 +84,7 @@ def test_memory_holds_a_range_however_many_rows(tmp_path, monkeypatch):
     assert peak(20_000) <= 1.5 * peak(5_000)
 
 
-def test_a_full_disk_for_what_is_written_aside(tmp_path, many_ranges, little_room):
+def test_a_full_disk_for_what_is_written_aside(tmp_path, many_runs, little_room):
     dataset = publish(shuffled(500, 1), tmp_path / "lake", run_id="r")
     little_room(4_000)
     with pytest.raises(PublishError, match=r"tcetl-sort-.*: File too large") as caught:

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mixed import occurrences
 
+from tcetl import sorted_runs
 from tcetl.client.batch import BatchSettings
 from tcetl.errors import LoadError, PublishError, ReconciliationError
-from tcetl.load import Run, plan, sortedruns
+from tcetl.load import Run, plan
 from tcetl.load.ordering import ordered
 from tcetl.load.records import indicators as indicator_records
 from tcetl.schema import REJECTS
@@ -28,7 +29,7 @@ VALUES = st.tuples(st.sampled_from(["Host", "Email Subject", "EmailAddress", "Em
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs so small that a handful of records makes many."""
     monkeypatch.setattr(indicator_records, "_ROWS", 4)
-    monkeypatch.setattr(sortedruns, "_PIECES", 2)
+    monkeypatch.setattr(sorted_runs, "_PIECES", 2)
 
 
 def made(batches: Iterable[pa.RecordBatch]) -> Iterator[pl.DataFrame]:

@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from fake_platform import OWNER, FakePlatform, hosts
 
+from tcetl import sorted_runs
 from tcetl.client.batch import BatchSettings
 from tcetl.errors import LoadError, RejectedRecordsError
-from tcetl.load import Run, editedrows, owed, plan, rehearse, sortedruns, steps, submit
+from tcetl.load import Run, editedrows, owed, plan, rehearse, steps, submit
 from tcetl.load.mends import read_mends
 from tcetl.schema import REJECTS
 
@@ -41,7 +42,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make ranges, batches and pieces so small that a handful of letters fills many."""
     monkeypatch.setattr(owed, "_ROWS", 4)
     monkeypatch.setattr(editedrows, "_BATCH", 3)
-    monkeypatch.setattr(sortedruns, "_PIECES", 2)
+    monkeypatch.setattr(sorted_runs, "_PIECES", 2)
 
 
 Rows = list[dict[str, Any]]
