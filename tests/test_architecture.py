@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "feeds": {"schema", "groups", "indicators", "atomic", "errors", "reasons"},
     "transform": {"ahead", "schema", "indicators", "feeds", "errors"},
     "catalogue": {"feeds", "transform", "schema", "errors"},
-    "load": {"client", "schema", "groups", "indicators", "atomic", "errors", "sorted_runs"},
+    "load": {"ahead", "client", "schema", "groups", "indicators", "atomic", "errors", "sorted_runs"},
     "lake": {"schema", "atomic", "errors", "sorted_runs"},
     "siem": {"ahead", "schema", "atomic", "errors"},
     "pipeline": FOUNDATION | STAGES,

@@ -8,9 +8,7 @@ refers to what is not there yet, whatever chunks things are in: first groups and
 then associations, and the files of groups.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
@@ -22,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tcetl import schema
+from tcetl.ahead import ahead
 from tcetl.client.batch import MAX_INDICATORS, BatchSettings
 from tcetl.errors import LoadError, ReconciliationError
 from tcetl.load.cut import cut, whole_file
@@ -46,7 +45,7 @@ WAVE_OF: Final[dict[Kind, int]] = {"group": 0, "indicator": 0, "association": 1,
 WAVES: Final = tuple(sorted(set(WAVE_OF.values())))
 """The waves, in the order in which they are loaded."""
 
-_AHEAD: Final = 3  # chunks that wait to be written, as many as one frame of records gives
+_AHEAD: Final = 6  # chunks that are being written, or wait to be: one frame of records gives three
 _REPETITIVE: Final = ["type", "source", "file"]  # the other columns of origins are no smaller with a dictionary
 
 
@@ -157,7 +156,7 @@ def write_plan(
 
         limits = max_records, max_bytes
         parts = ((kind, part) for kind in records for part in cut(records[kind], kind, *limits, refusals))
-        chunks = list(_write_chunks(path, parts))
+        chunks = list(ahead(partial(_write_chunk, path), enumerate(parts), most=_AHEAD))
 
         with (
             replacing(path / "rejects.plan.parquet") as stream,
@@ -203,19 +202,8 @@ def _check_settings(settings: BatchSettings, associations: pa.Table, occurrences
         )
 
 
-def _write_chunks(path: RunPath, parts: Iterable[tuple[Kind, pl.DataFrame]]) -> Iterator[Chunk]:
-    """Write *parts*, one at a time, while the next ones are made; memory holds no more than a few."""
-    writing: deque[Future[Chunk]] = deque()
-    with ThreadPoolExecutor(1, thread_name_prefix="write-chunk") as pool:
-        for number, (kind, part) in enumerate(parts):
-            if len(writing) == _AHEAD:
-                yield writing.popleft().result()
-            writing.append(pool.submit(_write_chunk, path, number, kind, part))
-        for written in writing:
-            yield written.result()
-
-
-def _write_chunk(path: RunPath, number: int, kind: Kind, records: pl.DataFrame) -> Chunk:
+def _write_chunk(path: RunPath, part: tuple[int, tuple[Kind, pl.DataFrame]]) -> Chunk:
+    number, (kind, records) = part
     content = whole_file(kind, records)
     write_whole(path / "chunks" / f"{number:05}.json", content)
     with replacing(path / "chunks" / f"{number:05}.origins.parquet") as stream:
