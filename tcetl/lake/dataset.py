@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tcetl.errors import NOT_JSON, PublishError
-from tcetl.lake.ordering import KEY, in_order
 from tcetl.lake.parts import File
 from tcetl.schema import INDICATORS, SCHEMA_VERSION, conform
 
@@ -127,6 +126,8 @@ class Dataset:
         Raises:
             PublishError: As for :meth:`batches`, or the temporary folder cannot be written.
         """
+        from tcetl.lake.ordering import KEY, in_order  # noqa: PLC0415 - needs polars, which a download does not
+
         names = list(columns or INDICATORS.names)
         needed = list(dict.fromkeys([*names, *KEY]))
         ordered = in_order(self.batches(needed), _some_of(needed), on_progress)
