@@ -17,7 +17,7 @@ from tcetl.schema import REJECTS
 THREADS: Final = 2
 """Threads that parse."""
 
-IN_FLIGHT: Final = 8
+IN_FLIGHT: Final = 6
 """Blocks read ahead of the one that is taken: enough to parse while a row group is being written."""
 
 MOST_REJECTS: Final = 10_000
@@ -41,7 +41,7 @@ class ReportReader:
         self,
         stream: SupportsReadInto,
         *,
-        block_size: int = 4 << 20,
+        block_size: int = 6 << 20,
         expected_bytes: int | None = None,
         exported_at: datetime | None = None,
         on_progress: Callable[[int, int], None] | None = None,
