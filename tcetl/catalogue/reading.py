@@ -163,7 +163,7 @@ def read(
         drifted += examine_rows(definition, reading.rows, declared=stated, last=memory.last_rows)
     if groups and feed:
         reading = _with_groups(reading, feed)
-    if not reading.indicators.num_rows and not reading.groups.num_rows:
+    if not (is_partial or reading.indicators.num_rows or reading.groups.num_rows):
         drifted += examine_rejects(definition, reading.rejects)
     refuse(definition, drifted)
     memory.learn(feed, reading.rows, is_partial=is_partial)

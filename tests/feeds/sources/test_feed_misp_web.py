@@ -162,3 +162,18 @@ def test_an_event_with_nothing_to_load_moves_the_state_too(web, tmp_path):
     commit_fetched(planned)
     osint.publish(a="1", b="1", c="1", d="2")
     assert osint.load(state, tmp_path / "3")[1:] == (["d2"], "md")
+
+
+def test_a_change_that_is_all_refused_is_told_once(web, tmp_path):
+    """It is one part of a feed: were it to fail the load, it would be fetched, and fail, for ever."""
+    osint, state = Osint(web), tmp_path / "state.json"
+    osint.publish(a="1", b="1")
+    commit_fetched(osint.load(state, tmp_path / "1")[0])
+    osint.publish(a="1", b="1", c="1")
+    bad = {"type": "domain", "value": "no host", "uuid": osint.uuid("c"), "to_ids": True}
+    web.serve(f"/osint/{osint.uuid('c')}.json", json.dumps({"Event": {"Attribute": [bad]}}))
+    planned, hosts, _ = osint.load(state, tmp_path / "2")
+    assert (hosts, planned.counts["rejected"]) == ([], {"not-an-indicator": 1})
+    commit_fetched(planned)
+    with pytest.raises(NothingNewError):
+        osint.load(state, tmp_path / "3")
