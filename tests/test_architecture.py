@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "transform": {"ahead", "schema", "indicators", "feeds", "errors"},
     "catalogue": {"feeds", "transform", "schema", "errors"},
     "load": {"ahead", "client", "schema", "groups", "indicators", "atomic", "errors", "sorted_runs"},
-    "lake": {"schema", "atomic", "errors", "sorted_runs"},
+    "lake": {"ahead", "schema", "atomic", "errors", "sorted_runs"},
     "siem": {"ahead", "schema", "atomic", "errors"},
     "pipeline": FOUNDATION | STAGES,
     "airflow": FOUNDATION | STAGES | {"pipeline"},

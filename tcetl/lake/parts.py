@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tcetl.ahead import ahead
 from tcetl.atomic import publish_errors
 from tcetl.errors import PublishError
 from tcetl.lake.field_ids import LAKE_SCHEMA
@@ -102,32 +104,17 @@ def write_parts(
         PublishError: A file cannot be written, or a batch does not have the INDICATORS schema.
     """
     schema = LAKE_SCHEMA.with_metadata({**LAKE_SCHEMA.metadata, b"threatconnect.source": source.encode()})
-    files: list[File] = []
-    by_type: Counter[str] = Counter()
-    rows = 0
-    part: _Part | None = None
+    parts = _Parts(folder, schema, rows_per_file, bytes_per_file)
     try:
-        for group in _row_groups(batches, folder):
-            part = part or _Part(folder / f"part-{len(files):04d}.parquet", schema)
-            part.write(group)
-            rows += group.num_rows
-            for count in group.column("type").value_counts():
-                by_type[count["values"].as_py()] += count["counts"].as_py()
-            if on_progress:
-                on_progress(rows)
-            if part.rows >= rows_per_file or part.size >= bytes_per_file:
-                finished, part = part, None
-                files.append(finished.finish())
-
-        if part is not None or not files:
-            part = part or _Part(folder / "part-0000.parquet", schema)
-            finished, part = part, None
-            files.append(finished.finish())
+        # One row group is written while the next is read.
+        with closing(ahead(parts.write, _row_groups(batches, folder), threads=1, most=2)) as written:
+            for rows in written:
+                if on_progress:
+                    on_progress(rows)
+        parts.finish()
     finally:
-        if part is not None:
-            part.abandon()
-
-    return Written(folder, files, dict(sorted(by_type.items())))
+        parts.abandon()
+    return Written(folder, parts.files, dict(sorted(parts.by_type.items())))
 
 
 def _row_groups(batches: Iterable[pa.RecordBatch], folder: Path) -> Iterator[pa.Table]:
@@ -155,6 +142,48 @@ def _difference(schema: pa.Schema) -> str:
         field.name for field in INDICATORS if field.name in schema.names and not field.equals(schema.field(field.name))
     ]
     return f"missing columns {missing}, unknown {unknown}, of another type {changed}"
+
+
+class _Parts:
+    """The part files of a folder, one after the other; ``files`` are those that are whole."""
+
+    def __init__(self, folder: Path, schema: pa.Schema, rows_per_file: int, bytes_per_file: int) -> None:
+        self.files: list[File] = []
+        self.by_type: Counter[str] = Counter()
+        self._rows = 0
+        self._folder = folder
+        self._schema = schema
+        self._limits = rows_per_file, bytes_per_file
+        self._part: _Part | None = None
+
+    def write(self, group: pa.Table) -> int:
+        """Write *group*, and return the rows written so far."""
+        part = self._part = self._part or self._next()
+        part.write(group)
+        self._rows += group.num_rows
+        for count in group.column("type").value_counts():
+            self.by_type[count["values"].as_py()] += count["counts"].as_py()
+        rows_per_file, bytes_per_file = self._limits
+        if part.rows >= rows_per_file or part.size >= bytes_per_file:
+            self._finish(part)
+        return self._rows
+
+    def finish(self) -> None:
+        """Make the last file whole; there is at least one."""
+        if self._part is not None or not self.files:
+            self._finish(self._part or self._next())
+
+    def abandon(self) -> None:
+        """Close what is not whole as it is."""
+        if self._part is not None:
+            self._part.abandon()
+
+    def _next(self) -> "_Part":
+        return _Part(self._folder / f"part-{len(self.files):04d}.parquet", self._schema)
+
+    def _finish(self, part: "_Part") -> None:
+        self._part = None
+        self.files.append(part.finish())
 
 
 class _Part:

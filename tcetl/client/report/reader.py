@@ -17,7 +17,7 @@ from tcetl.schema import REJECTS
 THREADS: Final = 2
 """Threads that parse."""
 
-IN_FLIGHT: Final = 6
+IN_FLIGHT: Final = 5
 """Blocks read ahead of the one that is taken: enough to parse while a row group is being written."""
 
 MOST_REJECTS: Final = 10_000
