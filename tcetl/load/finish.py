@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from tcetl import schema
 from tcetl.errors import LoadError, ReconciliationError, RejectedRecordsError
 from tcetl.load.deadletters import dead_letters
-from tcetl.load.edits import digest, is_edited
+from tcetl.load.mending.edits import digest, is_edited
 from tcetl.load.report import JobTime, KindCounts, LoadReport
 from tcetl.load.run import Receipt, Run
 from tcetl.load.spreadsheet import SheetWriter

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from tcetl import schema
 from tcetl.errors import LoadError
-from tcetl.load.edits import apply_edits, is_edited
+from tcetl.load.mending.edits import apply_edits, is_edited
 from tcetl.load.plan import WAVE_OF
 from tcetl.load.records import COLUMNS, Kind
 from tcetl.load.run import Run
@@ -46,7 +46,7 @@ class Owed:
         mended: How many were changed.
         letters: Those sent again by kind, in :data:`~tcetl.load.records.COLUMNS` and in order, some at a time.
         aside: All others, as REJECTS of the new run, some at a time.
-        mends: What was changed, each a :class:`~tcetl.load.mends.Mend` as JSON, in the order of ``letters``.
+        mends: What was changed, each a :class:`~tcetl.load.mending.mends.Mend` as JSON, in the order of ``letters``.
     """
 
     records: int

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from tcetl.load.mends import Mend, read_mends
+from tcetl.load.mending.mends import Mend, read_mends
 from tcetl.load.run import Chunk, Run
 from tcetl.load.storage import full_name
 

@@ -9,8 +9,8 @@ The new run is linked to its parent by path, and its counts begin where the pare
 
 from tcetl.errors import LoadError
 from tcetl.load.chain import Link, read_link, write_link
-from tcetl.load.edits import digest
-from tcetl.load.mends import write_mends
+from tcetl.load.mending.edits import digest
+from tcetl.load.mending.mends import write_mends
 from tcetl.load.owed import Owed, owed_by
 from tcetl.load.plan import MAX_BYTES, MAX_RECORDS, write_plan
 from tcetl.load.run import Run
@@ -27,7 +27,7 @@ def retry(
     """Plan a run of the records of *run_dir* that were not loaded, and return it; nothing is sent.
 
     Where ``rejects.csv`` of *run_dir* was edited since the load ended, it says what becomes of each record; see
-    :mod:`tcetl.load.edits`. Asking again for the same *new_run_dir* returns the run planned there.
+    :mod:`tcetl.load.mending.edits`. Asking again for the same *new_run_dir* returns the run planned there.
 
     Args:
         run_dir: A finished load.

@@ -13,7 +13,7 @@ from tcetl.errors import LoadError, RejectedRecordsError
 from tcetl.load import Run, finish, plan, retry, steps, submit
 from tcetl.load.attribute import Attributor, names_of_indicators
 from tcetl.load.chain import chain, read_link
-from tcetl.load.mends import read_mends
+from tcetl.load.mending.mends import read_mends
 from tcetl.schema import REJECTS
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tcetl.client.batch import BatchError, BatchStatus
 from tcetl.load.deadletters import _letters
-from tcetl.load.mend import REFUSALS, Named, mend
+from tcetl.load.mending.mend import REFUSALS, Named, mend
 from tcetl.load.steps import _counts
 
 

@@ -14,8 +14,9 @@ from fake_platform import OWNER, FakePlatform, hosts
 from tcetl import sorted_runs
 from tcetl.client.batch import BatchSettings
 from tcetl.errors import LoadError, RejectedRecordsError
-from tcetl.load import Run, editedrows, owed, plan, rehearse, steps, submit
-from tcetl.load.mends import read_mends
+from tcetl.load import Run, owed, plan, rehearse, steps, submit
+from tcetl.load.mending import rows as edited_rows
+from tcetl.load.mending.mends import read_mends
 from tcetl.schema import REJECTS
 
 submitting = sys.modules["tcetl.load.submit"]
@@ -41,7 +42,7 @@ def parent(tmp_path: Path) -> Run:
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make ranges, batches and pieces so small that a handful of letters fills many."""
     monkeypatch.setattr(owed, "_ROWS", 4)
-    monkeypatch.setattr(editedrows, "_BATCH", 3)
+    monkeypatch.setattr(edited_rows, "_BATCH", 3)
     monkeypatch.setattr(sorted_runs, "_PIECES", 2)
 
 

@@ -54,7 +54,7 @@ def show(
 
 
 def _show_run(run: "Run", *, json: bool) -> None:
-    from tcetl.load.mends import read_mends
+    from tcetl.load.mending.mends import read_mends
 
     receipts, mends = run.receipts(), read_mends(run)
     types = [Counter(run.origins(receipt.chunk)["type"].to_pylist()) for receipt in receipts]

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from tcetl.load.mend import Named
+from tcetl.load.mending.mend import Named
 from tcetl.load.run import Run
 from tcetl.load.storage import RunPath, read_json, replacing
 

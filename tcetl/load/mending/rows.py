@@ -8,7 +8,7 @@ from typing import Any, Final
 import polars as pl
 
 from tcetl.errors import LoadError
-from tcetl.load.misedits import unusable
+from tcetl.load.mending.misedits import unusable
 from tcetl.load.run import Run
 from tcetl.load.spreadsheet import LETTER, read_sheet
 from tcetl.sorted_runs import SortedRuns

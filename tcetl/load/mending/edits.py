@@ -17,10 +17,10 @@ from typing import Any, Final, NamedTuple, cast
 
 import polars as pl
 
-from tcetl.load.editedrows import NUMBER, EditedRows
-from tcetl.load.mend import REFUSALS, Named, mend
-from tcetl.load.mends import Mend
-from tcetl.load.misedits import Problems
+from tcetl.load.mending.mend import REFUSALS, Named, mend
+from tcetl.load.mending.mends import Mend
+from tcetl.load.mending.misedits import Problems
+from tcetl.load.mending.rows import NUMBER, EditedRows
 from tcetl.load.run import Run
 from tcetl.load.spreadsheet import LETTER, spoilt, untouched
 from tcetl.load.storage import RunPath
@@ -48,7 +48,7 @@ class Edited(NamedTuple):
 
     Attributes:
         kept: Those to send again, changed values in canonical form and in their records, with ``mend``: what was
-            changed (:class:`~tcetl.load.mends.Mend` as JSON), null where nothing was.
+            changed (:class:`~tcetl.load.mending.mends.Mend` as JSON), null where nothing was.
         removed: Of each of the rejects, whether it could be sent again and is no more in the file.
     """
 
