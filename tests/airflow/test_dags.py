@@ -11,6 +11,25 @@ from airflow_home import FEED, RECORDS, AirflowHome, connection
 
 INGEST, BULK, EXPORT = "threatconnect_feed_ingest", "threatconnect_bulk_to_lake", "threatconnect_siem_export"
 MAPPED, RETRY = "threatconnect_feed_ingest_mapped", "threatconnect_batch_retry"
+WARNED = """
+title = "Bad"
+provider = "Nobody"
+homepage = "https://example.com"
+licence = "CC0-1.0"
+url = "{}"
+every = "1h"
+format = "csv"
+
+[columns]
+value = "indicator"
+value_type = "type"
+
+[expect]
+rows = [1, 9]
+
+[alarms]
+nothing_usable = "warn"
+"""
 
 
 def _returned(result, task_id):
@@ -55,7 +74,7 @@ def results(emulator, home, tmp_path_factory):
             "connection": fine,
             "conf": {"feed": str(feed), "max_records": 1, "max_parts": 3},
         },
-        "nothing to load": {"dag_id": MAPPED, "connection": fine, "conf": {"feed": str(folder / "bad.csv")}},
+        "nothing to load": {"dag_id": MAPPED, "connection": fine, "conf": {"feed": str(folder / "bad.toml")}},
         "transforming": {
             "dag_id": "transforming",
             "connection": fine,
@@ -73,6 +92,7 @@ def results(emulator, home, tmp_path_factory):
     }
     (folder / "hits.csv").write_text("url,hits\nhttp://few.example.com/,3\nhttp://many.example.com/,5\n")
     (folder / "bad.csv").write_text("type,indicator\nAddress,not an address\nURL,nor a URL\n")
+    (folder / "bad.toml").write_text(WARNED.format(folder / "bad.csv"))
     (folder / "empty.csv").write_text("")
     (folder / "colours.csv").write_text("colour,size\nred,big\nblue,small\n")
     (folder / "page.html").write_text("<!DOCTYPE html><html><body>Please sign in</body></html>\n")
